@@ -1,0 +1,1 @@
+"""How Zhiwei finds: embeddings, the vector index, the lexical index, their fusion."""

@@ -1,0 +1,1 @@
+"""How Zhiwei chooses: safety, profiles, predictions, policies and their evaluation."""
