@@ -1,0 +1,247 @@
+"""Policies: scores in, an ordered slate with exact probabilities out.
+
+A slate is filled slot by slot. With remaining candidates R and already placed items S,
+
+    p(a | S) = (1 - e) * softmax((s_a - penalty * max_{j in S} cos(a, j)) / temperature) + e / |R|
+
+so diversity is part of the distribution. A swap after sampling would make every logged
+propensity wrong: inverse-propensity estimates on such logs were off by a factor of two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from data.catalogue import ItemId
+from data.events import Placement
+
+SLATE_SIZE = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyParameters:
+    """The numbers of one draw, logged with the slate."""
+
+    exploration_rate: float = 0.10
+    temperature_in_sd: float = 0.5
+    """Temperature as a multiple of the standard deviation of the candidates' scores."""
+    diversity_penalty: float = 0.15
+    """Taken off a score per unit of cosine to the nearest item already placed, in sd of scores."""
+    pool_size: int = 10
+    """M: only the best M candidates take part."""
+
+
+LEARNING_PHASE = PolicyParameters(exploration_rate=0.20, temperature_in_sd=0.8)
+STEADY = PolicyParameters()
+LEARNING_PHASE_SLATES = 2_000
+MINIMUM_EXPLORATION = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """The candidates of one draw, best first."""
+
+    item_ids: tuple[ItemId, ...]
+    scores: np.ndarray
+    """(n,) float64, any scale; higher is better."""
+    similarities: np.ndarray
+    """(n, n) float64 cosine between items; the diagonal is not used."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draw:
+    """What a policy placed and how likely that was."""
+
+    placements: tuple[Placement, ...]
+    temperature: float
+    exploration_rate: float
+
+
+class Policy(Protocol):
+    """Chooses an ordered slate and says with what probability."""
+
+    name: str
+    version: str
+
+    def choose(self, pool: Pool, *, size: int, rng: np.random.Generator) -> Draw: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SoftmaxPolicy:
+    """Softmax with uniform exploration and diversity inside the sampling."""
+
+    parameters: PolicyParameters = STEADY
+    name: str = "softmax"
+
+    @property
+    def version(self) -> str:
+        p = self.parameters
+        return (
+            f"e{p.exploration_rate:g}-t{p.temperature_in_sd:g}"
+            f"-d{p.diversity_penalty:g}-m{p.pool_size}"
+        )
+
+    def choose(self, pool: Pool, *, size: int, rng: np.random.Generator) -> Draw:
+        pool = best(pool, self.parameters.pool_size)
+        slot = SlotDistribution.of(pool, self.parameters)
+        return draw(pool, slot, size=size, rng=rng)
+
+
+@dataclass(frozen=True, slots=True)
+class UniformPolicy:
+    """Every eligible candidate with equal probability: the yardstick of evaluations."""
+
+    pool_size: int = 10
+    name: str = "uniform"
+    version: str = "1"
+
+    def choose(self, pool: Pool, *, size: int, rng: np.random.Generator) -> Draw:
+        pool = best(pool, self.pool_size)
+        parameters = PolicyParameters(exploration_rate=1.0, pool_size=self.pool_size)
+        return draw(pool, SlotDistribution.of(pool, parameters), size=size, rng=rng)
+
+
+@dataclass(frozen=True, slots=True)
+class GreedyPolicy:
+    """The best first, always; propensity 1, so its log says nothing about other policies."""
+
+    name: str = "greedy"
+    version: str = "1"
+
+    def choose(self, pool: Pool, *, size: int, rng: np.random.Generator) -> Draw:
+        pool = best(pool, size)
+        placements = tuple(
+            Placement(
+                item_id=item_id,
+                position=position,
+                propensity=1.0,
+                marginal_propensity=1.0,
+                score=float(pool.scores[position]),
+            )
+            for position, item_id in enumerate(pool.item_ids)
+        )
+        return Draw(placements=placements, temperature=0.0, exploration_rate=0.0)
+
+
+def parameters_for(n_slates: int, base: PolicyParameters = STEADY) -> PolicyParameters:
+    """Explore more while fewer than 2 000 slates were served; never below the floor later."""
+    if n_slates < LEARNING_PHASE_SLATES:
+        return replace(
+            base,
+            exploration_rate=LEARNING_PHASE.exploration_rate,
+            temperature_in_sd=LEARNING_PHASE.temperature_in_sd,
+        )
+    return replace(base, exploration_rate=max(base.exploration_rate, MINIMUM_EXPLORATION))
+
+
+def best(pool: Pool, n: int) -> Pool:
+    """Keep the n best candidates; ties fall to the earlier one."""
+    order = np.argsort(-pool.scores, kind="stable")[:n]
+    return Pool(
+        item_ids=tuple(pool.item_ids[i] for i in order),
+        scores=pool.scores[order],
+        similarities=pool.similarities[np.ix_(order, order)],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotDistribution:
+    """The distribution of one slot given the items placed above it."""
+
+    scores: np.ndarray
+    similarities: np.ndarray
+    temperature: float
+    penalty: float
+    exploration_rate: float
+
+    @classmethod
+    def of(cls, pool: Pool, parameters: PolicyParameters) -> SlotDistribution:
+        spread = float(np.std(pool.scores)) if len(pool.scores) > 1 else 0.0
+        # Equal scores carry no preference: any positive temperature gives the uniform slot.
+        unit = spread if spread > 1e-12 else 1.0
+        return cls(
+            scores=np.asarray(pool.scores, dtype=np.float64),
+            similarities=np.asarray(pool.similarities, dtype=np.float64),
+            temperature=parameters.temperature_in_sd * unit,
+            penalty=parameters.diversity_penalty * unit,
+            exploration_rate=parameters.exploration_rate,
+        )
+
+    def softmax(self, placed: tuple[int, ...]) -> np.ndarray:
+        """(n,) probabilities of the softmax part; 0 for placed items."""
+        logits = self.scores.copy()
+        if placed:
+            logits -= self.penalty * self.similarities[:, placed].max(axis=1)
+        logits /= self.temperature
+        logits[list(placed)] = -np.inf
+        weights = np.exp(logits - logits.max())
+        return np.asarray(weights / weights.sum())
+
+    def probabilities(self, placed: tuple[int, ...]) -> np.ndarray:
+        """(n,) probabilities of the slot; they sum to 1, and only placed items have 0."""
+        uniform = np.ones(len(self.scores))
+        uniform[list(placed)] = 0.0
+        uniform /= uniform.sum()
+        mixed = (1 - self.exploration_rate) * self.softmax(
+            placed
+        ) + self.exploration_rate * uniform
+        return np.asarray(mixed / mixed.sum())
+
+
+def draw(pool: Pool, slot: SlotDistribution, *, size: int, rng: np.random.Generator) -> Draw:
+    """Sample a slate slot by slot and give exact conditional and marginal propensities."""
+    n = len(pool.item_ids)
+    size = min(size, n)
+    placed: tuple[int, ...] = ()
+    chosen: list[tuple[int, float, bool]] = []
+    for _ in range(size):
+        explored = bool(rng.random() < slot.exploration_rate)
+        probabilities = slot.probabilities(placed)
+        if explored:
+            remaining = np.setdiff1d(np.arange(n), placed)
+            index = int(remaining[rng.integers(len(remaining))])
+        else:
+            index = int(rng.choice(n, p=slot.softmax(placed)))
+        chosen.append((index, float(probabilities[index]), explored))
+        placed = (*placed, index)
+    marginals = marginal_propensities(slot, n=n, size=size)
+    placements = tuple(
+        Placement(
+            item_id=pool.item_ids[index],
+            position=position,
+            propensity=propensity,
+            marginal_propensity=float(marginals[index, position]),
+            explored=explored,
+            score=float(pool.scores[index]),
+        )
+        for position, (index, propensity, explored) in enumerate(chosen)
+    )
+    return Draw(
+        placements=placements,
+        temperature=slot.temperature,
+        exploration_rate=slot.exploration_rate,
+    )
+
+
+def marginal_propensities(slot: SlotDistribution, *, n: int, size: int) -> np.ndarray:
+    """Exact P(item at position), by enumerating all ordered prefixes.
+
+    Returns:
+        (n, size) float64; every column sums to 1. At most 10 * 9 prefixes for a slate of three.
+    """
+    marginals = np.zeros((n, size))
+    prefixes: list[tuple[tuple[int, ...], float]] = [((), 1.0)]
+    for position in range(size):
+        longer: list[tuple[tuple[int, ...], float]] = []
+        for placed, mass in prefixes:
+            probabilities = mass * slot.probabilities(placed)
+            marginals[:, position] += probabilities
+            if position + 1 < size:
+                longer.extend(
+                    ((*placed, i), float(probabilities[i])) for i in range(n) if i not in placed
+                )
+        prefixes = longer
+    return marginals
