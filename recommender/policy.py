@@ -63,8 +63,12 @@ class Draw:
 class Policy(Protocol):
     """Chooses an ordered slate and says with what probability."""
 
-    name: str
-    version: str
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> str:
+        """Changes with every parameter that changes a probability."""
 
     def choose(self, pool: Pool, *, size: int, rng: np.random.Generator) -> Draw: ...
 
