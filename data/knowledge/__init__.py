@@ -1,0 +1,1 @@
+"""General knowledge about food as plain files; `data.food_knowledge` reads and checks them."""
