@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from data.catalogue import ItemId, LessonId
 from data.events import (
@@ -24,6 +24,9 @@ from data.events import (
     SlateRecord,
     UserKey,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class MessageClass(StrEnum):
@@ -143,6 +146,20 @@ class EventStore(Protocol):
         until: datetime | None = None,
     ) -> list[Reply]: ...
 
+    # the same, as frames for figures: one row per record, moments as aware UTC timestamps
+    def slates_frame(
+        self, *, since: datetime | None = None, until: datetime | None = None
+    ) -> pd.DataFrame:
+        """Give slates without their placements, context, candidates and query."""
+
+    def impressions_frame(
+        self, *, since: datetime | None = None, until: datetime | None = None
+    ) -> pd.DataFrame: ...
+    def replies_frame(
+        self, *, since: datetime | None = None, until: datetime | None = None
+    ) -> pd.DataFrame:
+        """Give replies without their free text."""
+
     # what a person told us
     def put_fact(self, fact: ProfileFact) -> None:
         """Store; a fact of the same person, kind and value is replaced."""
@@ -169,10 +186,16 @@ class EventStore(Protocol):
     def put_dialog(self, row: DialogRow) -> None: ...
 
     # where a person can be reached; the only place of raw channel ids
-    def put_address(self, user_key: UserKey, channel: str, address: str, *, at: datetime) -> None: ...
+    def put_address(
+        self, user_key: UserKey, channel: str, address: str, *, at: datetime
+    ) -> None: ...
     def address(self, user_key: UserKey, channel: str) -> str | None: ...
     def set_reachable(self, channel: str, address: str, reachable: bool) -> None: ...
-    def move_address(self, channel: str, old: str, new: str) -> int: ...
+    def is_reachable(self, channel: str, address: str) -> bool:
+        """False after a send was refused, until the person writes again."""
+
+    def move_address(self, channel: str, old: str, new: str) -> int:
+        """Follow a chat that got a new id, with what waits for it."""
 
     # inbox and outbox
     def receive(self, entry: InboxEntry) -> bool:
@@ -181,15 +204,22 @@ class EventStore(Protocol):
     def pending(self, *, limit: int = 1000) -> list[InboxEntry]:
         """Updates not yet done or parked, oldest first."""
 
-    def mark_done(self, update_id: str, *, at: datetime) -> None: ...
+    def mark_done(self, update_id: str, *, at: datetime) -> None:
+        """Finish an update; its id stays for deduplication, its content goes."""
+
     def mark_failed(self, update_id: str, *, error: str, park: bool) -> None: ...
     def parked(self) -> list[InboxEntry]: ...
     def queue(self, entries: Iterable[OutboxEntry]) -> int: ...
     def outgoing(self, *, at: datetime, limit: int = 100) -> list[OutboxEntry]:
-        """Queued messages that may go now: answers and edits before promotions, then oldest."""
+        """Queued messages that may go now: answers and edits before promotions, then oldest.
+
+        An answer or edit waits while an earlier one of its address is being sent or held back.
+        """
 
     def mark_sending(self, outbox_id: str) -> None: ...
-    def mark_sent(self, outbox_id: str, *, at: datetime, message_id: str) -> None: ...
+    def mark_sent(self, outbox_id: str, *, at: datetime, message_id: str) -> None:
+        """Finish a message; its id stays, its content and address go."""
+
     def mark_unsent(
         self, outbox_id: str, *, state: str, not_before: datetime | None = None, error: str = ""
     ) -> None: ...

@@ -1,0 +1,128 @@
+"""Durable updates in and messages out: the part of the store that never loses a reply."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from data.sqlite_connection import SqliteFile
+from data.sqlite_rows import from_row, from_text, storable, text_or_none, to_row, to_text
+from data.store import Backlog, InboxEntry, MessageClass, OutboxEntry
+
+LONGEST_ERROR = 500
+
+
+class BoxTables:
+    """Inbox and outbox. What is finished keeps its id, for deduplication, and loses its content."""
+
+    _file: SqliteFile
+
+    def receive(self, entry: InboxEntry) -> bool:
+        sql = (
+            "INSERT INTO inbox (update_id, lane, payload, received_at, attempts) "
+            "VALUES (:update_id, :lane, :payload, :received_at, :attempts) "
+            "ON CONFLICT (update_id) DO NOTHING"
+        )
+        return self._file.write(sql, to_row(entry)) > 0
+
+    def pending(self, *, limit: int = 1000) -> list[InboxEntry]:
+        return self._inbox("pending", limit)
+
+    def parked(self) -> list[InboxEntry]:
+        return self._inbox("parked", -1)
+
+    def mark_done(self, update_id: str, *, at: datetime) -> None:
+        self._file.write(
+            "UPDATE inbox SET state = 'done', done_at = ?, lane = '', payload = '', error = '' "
+            "WHERE update_id = ?",
+            (to_text(at), update_id),
+        )
+
+    def mark_failed(self, update_id: str, *, error: str, park: bool) -> None:
+        self._file.write(
+            "UPDATE inbox SET state = ?, attempts = attempts + 1, error = ? "
+            "WHERE update_id = ? AND state <> 'done'",
+            ("parked" if park else "pending", storable(error[:LONGEST_ERROR]), update_id),
+        )
+
+    def queue(self, entries: Iterable[OutboxEntry]) -> int:
+        rows = [to_row(entry) for entry in entries]
+        if not rows:
+            return 0
+        return self._file.write_many(
+            "INSERT INTO outbox (outbox_id, address, payload, message_class, user_key, created_at, "
+            "slate_id, not_before, expires_at, state, attempts, message_id) VALUES (:outbox_id, "
+            ":address, :payload, :message_class, :user_key, :created_at, :slate_id, :not_before, "
+            ":expires_at, :state, :attempts, :message_id) ON CONFLICT (outbox_id) DO NOTHING",
+            rows,
+        )
+
+    def outgoing(self, *, at: datetime, limit: int = 100) -> list[OutboxEntry]:
+        # A message never overtakes an earlier one of its chat that is on its way or held back.
+        rows = self._file.read(
+            "WITH held AS (SELECT address, min(rowid) AS first FROM outbox "
+            "WHERE state IN ('queued', 'sending') AND (state = 'sending' OR not_before > :at) "
+            "AND message_class <> :promotion AND (expires_at IS NULL OR expires_at > :at) "
+            "GROUP BY address) "
+            "SELECT outbox.* FROM outbox LEFT JOIN held USING (address) WHERE state = 'queued' "
+            "AND (not_before IS NULL OR not_before <= :at) "
+            "AND (expires_at IS NULL OR expires_at > :at) "
+            "AND (held.first IS NULL OR outbox.rowid < held.first OR message_class = :promotion) "
+            "ORDER BY message_class = :promotion, created_at, outbox.rowid LIMIT :limit",
+            {"at": to_text(at), "limit": limit, "promotion": MessageClass.PROMOTION.value},
+        )
+        return [from_row(OutboxEntry, row) for row in rows]
+
+    def mark_sending(self, outbox_id: str) -> None:
+        self._file.write(
+            "UPDATE outbox SET state = 'sending', attempts = attempts + 1 "
+            "WHERE outbox_id = ? AND state IN ('queued', 'unknown')",
+            (outbox_id,),
+        )
+
+    def mark_sent(self, outbox_id: str, *, at: datetime, message_id: str) -> None:
+        self._file.write(
+            "UPDATE outbox SET state = 'sent', sent_at = ?, message_id = ?, error = '', "
+            "payload = '', address = '', user_key = '' WHERE outbox_id = ?",
+            (to_text(at), message_id, outbox_id),
+        )
+
+    def mark_unsent(
+        self, outbox_id: str, *, state: str, not_before: datetime | None = None, error: str = ""
+    ) -> None:
+        # What was erased meanwhile stays dead: it has no content that could be sent.
+        self._file.write(
+            "UPDATE outbox SET state = ?, not_before = ?, error = ? "
+            "WHERE outbox_id = ? AND state <> 'sent' AND payload <> ''",
+            (state, text_or_none(not_before), storable(error[:LONGEST_ERROR]), outbox_id),
+        )
+
+    def recover_outbox(self) -> int:
+        with self._file.transaction():
+            dropped = self._file.write(
+                "UPDATE outbox SET state = 'dead', error = 'crashed while sending' "
+                "WHERE state = 'sending' AND message_class = ?",
+                (MessageClass.PROMOTION.value,),
+            )
+            return dropped + self._file.write(
+                "UPDATE outbox SET state = 'queued' WHERE state = 'sending'"
+            )
+
+    def backlog(self, *, at: datetime) -> Backlog:
+        row: dict[str, Any] = self._file.read(
+            "SELECT (SELECT count(*) FROM inbox WHERE state = 'pending') AS inbox, "
+            "(SELECT count(*) FROM outbox WHERE state = 'queued') AS outbox, "
+            "(SELECT count(*) FROM inbox WHERE state = 'parked') AS parked, "
+            "(SELECT min(waiting_since) FROM ("
+            "SELECT min(received_at) AS waiting_since FROM inbox WHERE state = 'pending' "
+            "UNION ALL SELECT min(max(created_at, coalesce(not_before, created_at))) "
+            "FROM outbox WHERE state = 'queued')) AS oldest",
+        )[0]
+        oldest = row.pop("oldest")
+        seconds = (at - from_text(oldest)).total_seconds() if oldest else 0.0
+        return Backlog(**row, oldest_seconds=max(0.0, seconds))
+
+    def _inbox(self, state: str, limit: int) -> list[InboxEntry]:
+        sql = "SELECT * FROM inbox WHERE state = ? ORDER BY received_at, rowid LIMIT ?"
+        return [from_row(InboxEntry, row) for row in self._file.read(sql, (state, limit))]
