@@ -1,0 +1,199 @@
+"""The serving encoder: a compiled model, `tokenizers` and numpy. Never imports torch.
+
+The folder is written by `index.openvino_export`: the encoder without its word table as OpenVINO
+IR, the word table as a memory-mapped f16 array (192 MB on disk of which a process touches only
+the rows it needs), the tokenizer, and the settings.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import threading
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.errors import ModelError
+from index.embedding import Kind, Progress, Vectors, join_windows, unit, windows
+
+PAD_MULTIPLE = 32
+"""OpenVINO builds a kernel for each new length; single queries are padded so that few occur."""
+TOKENS_PER_BATCH = 4096
+"""More falls out of the cache and is slower."""
+
+
+@cache
+def _core() -> Any:
+    import openvino  # 0.2 s, and only this class wants it
+
+    return openvino.Core()
+
+
+@cache
+def platform_key() -> str:
+    """Say on what a check of the compiled form holds: OpenVINO's version, processor, precision."""
+    import openvino
+
+    return f"{openvino.__version__}/{platform.machine()}/{precision()}"
+
+
+def precision() -> str:
+    """`bf16` where the processor computes in it, else `f32`."""
+    capabilities = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "bf16" if "BF16" in capabilities else "f32"
+
+
+class OpenVinoEmbedder:
+    """Embeds with the compiled encoder on the CPU."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        name: str,
+        fingerprint: str,
+        progress: Progress | None = None,
+    ) -> None:
+        """Load the tokenizer and the network, at the same time.
+
+        Raises:
+            ModelError: A file of the folder is missing or broken.
+        """
+        self._name = f"{name}+openvino-{precision()}"
+        self._fingerprint = fingerprint
+        self._progress = progress
+        loader = _Loading(lambda: _load_tokenizer(folder / "tokenizer.json"))
+        try:
+            settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+            self._words: NDArray[np.float16] = np.load(folder / "words.npy", mmap_mode="r")
+            self._network = _core().compile_model(
+                folder / "model.xml",
+                "CPU",
+                {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision()},
+            )
+            self._tokenizer = loader.result()
+        except (OSError, ValueError, RuntimeError) as error:
+            message = (
+                f"the compiled model in {folder} cannot be read ({error}); "
+                "delete that folder, it is written anew at the next start"
+            )
+            raise ModelError(message) from error
+        self._prompts: dict[str, str] = settings["prompts"]
+        self._limit = int(settings["limit"])
+        self._dim = int(settings["dim"])
+        self._pad = int(settings["pad"])
+        self._requests = threading.local()
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def fingerprint(self) -> str:
+        return self._fingerprint
+
+    @property
+    def dim(self) -> int:
+        return self._dim
+
+    def embed(self, texts: Sequence[str], *, kind: Kind) -> Vectors:
+        if not texts:
+            return np.zeros((0, self._dim), dtype=np.float32)
+        prompt = self._prompts[kind]
+        encoded = self._ids([prompt + text for text in texts])
+        if max(map(len, encoded)) <= self._limit:
+            return self._run(encoded)
+        owners: list[int] = []
+        parts: list[list[int]] = []
+        for number, (text, ids) in enumerate(zip(texts, encoded, strict=True)):
+            pieces = [ids]
+            if len(ids) > self._limit:
+                split = windows(text, lambda part: self._length(prompt + part) <= self._limit)
+                pieces = self._ids([prompt + part for part in split])
+            owners.extend([number] * len(pieces))
+            parts.extend(pieces)
+        weights = np.asarray([len(ids) for ids in parts], dtype=np.float32)
+        return join_windows(self._run(parts), np.asarray(owners, dtype=np.intp), weights)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        encoded = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [len(one.ids) for one in encoded]
+
+    def _ids(self, texts: list[str]) -> list[list[int]]:
+        if len(texts) == 1:
+            return [self._tokenizer.encode(texts[0]).ids]
+        return [one.ids for one in self._tokenizer.encode_batch_fast(texts)]
+
+    def _length(self, text: str) -> int:
+        return len(self._tokenizer.encode(text).ids)
+
+    def _run(self, encoded: list[list[int]]) -> Vectors:
+        if len(encoded) == 1:
+            width = min(self._limit, -(-len(encoded[0]) // PAD_MULTIPLE) * PAD_MULTIPLE)
+            return self._infer(encoded, width)
+        lengths = np.asarray([len(ids) for ids in encoded])
+        order = np.argsort(-lengths, kind="stable")
+        vectors = np.empty((len(encoded), self._dim), dtype=np.float32)
+        done = 0
+        while done < len(order):
+            width = int(lengths[order[done]])
+            batch = order[done : done + max(1, TOKENS_PER_BATCH // width)]
+            vectors[batch] = self._infer([encoded[i] for i in batch], width)
+            done += len(batch)
+            if self._progress is not None and len(batch) < len(order):
+                self._progress("embedding", done, len(order))
+        return vectors
+
+    def _infer(self, encoded: list[list[int]], width: int) -> Vectors:
+        ids = np.full((len(encoded), width), self._pad, dtype=np.int64)
+        mask = np.zeros((len(encoded), width), dtype=np.int64)
+        for row, one in enumerate(encoded):
+            ids[row, : len(one)] = one
+            mask[row, : len(one)] = 1
+        words = self._words[ids].astype(np.float32)
+        found = self._request().infer([words, mask], share_inputs=True)[0]
+        return unit(np.array(found, dtype=np.float32))
+
+    def _request(self) -> Any:
+        request = getattr(self._requests, "request", None)
+        if request is None:
+            request = self._requests.request = self._network.create_infer_request()
+        return request
+
+
+def _load_tokenizer(path: Path) -> Any:
+    from tokenizers import Tokenizer  # beside openvino's own import
+
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
+class _Loading:
+    """Runs one call in a thread; `result` waits and raises what it raised."""
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self._outcome: Any = None
+        self._error: Exception | None = None
+        self._call = call
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def result(self) -> Any:
+        self._thread.join()
+        if self._error is not None:
+            message = str(self._error)
+            raise OSError(message) from self._error
+        return self._outcome
+
+    def _work(self) -> None:
+        try:
+            self._outcome = self._call()
+        except Exception as error:
+            self._error = error
