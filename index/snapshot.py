@@ -23,10 +23,9 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from types import MappingProxyType
 from typing import Any
 
 from data.errors import IndexMismatch, SnapshotError
@@ -54,7 +53,7 @@ class Manifest:
     built_at: datetime
     recall: float = 1.0
     """Recall@10 of the vector index against exact search, measured at build time."""
-    extra: Mapping[str, Any] = MappingProxyType({})
+    extra: Mapping[str, Any] = field(default_factory=dict)
     """JSON of the writer's own: settings, floors, versions."""
 
 
