@@ -296,11 +296,11 @@ def _read_tensors(
         dtype, n_elements, offset, n_bytes = _unpack(struct.Struct("<BIQQ"), packed, at)
         at += 21
         stored = packed[offset : offset + n_bytes]
-        values = _dequantise(stored) if dtype == 1 else np.array(stored.view("<f4"))
+        values = dequantise(stored) if dtype == 1 else np.array(stored.view("<f4"))
         yield _bert_name(name), values[:n_elements].reshape(_bert_shape(name, n_elements, shape))
 
 
-def _dequantise(stored: NDArray[np.uint8]) -> NDArray[np.float32]:
+def dequantise(stored: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Q4_0: a block is an f16 scale and 16 bytes; byte j holds weights j (low) and j + 16 (high)."""
     blocks = np.asarray(stored).reshape(-1, _BLOCK_BYTES)
     scales = blocks[:, :2].copy().view("<f2").astype(np.float32)
