@@ -164,20 +164,22 @@ class SnapshotFolder:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = (self.folder / ".lock").open("a")
-            temporary = Path(tempfile.mkdtemp(prefix=".building-", dir=self.folder))
         except OSError as error:
             raise SnapshotError(
                 f"cannot write snapshots in {self.folder} ({error.strerror}); "
                 "give a folder that can be written with ZHIWEI_STATE"
             ) from error
-        try:
-            temporary.chmod(0o755)
+        with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            self._remove_leftovers(temporary)
-            yield temporary
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-            lock.close()
+            # We hold the lock, so what is being built here belongs to a build that was killed.
+            for leftover in self.folder.glob(".building-*"):
+                shutil.rmtree(leftover, ignore_errors=True)
+            temporary = Path(tempfile.mkdtemp(prefix=".building-", dir=self.folder))
+            try:
+                temporary.chmod(0o755)
+                yield temporary
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
 
     def _commit(self, temporary: Path, manifest: Manifest) -> Snapshot:
         files = _checksums(temporary)
@@ -225,13 +227,6 @@ class SnapshotFolder:
         others = [path for path in names if path.name != current]
         for path in others[KEPT - 1 :]:
             shutil.rmtree(path, ignore_errors=True)
-
-    def _remove_leftovers(self, ours: Path) -> None:
-        # We hold the lock, so another .building- folder belongs to a build that was killed, or to
-        # one that waits for the lock and has not written yet.
-        for path in self.folder.glob(".building-*"):
-            if path != ours and any(path.iterdir()):
-                shutil.rmtree(path, ignore_errors=True)
 
     def _current_name(self) -> str:
         pointer = self.folder / _POINTER
