@@ -86,8 +86,10 @@ async def running_telegram(*arguments: str) -> AsyncIterator[RemoteTelegram]:
         sys.executable,
         "-m",
         "tests.fake_telegram.server",
+        "--end-with-stdin",
         *arguments,
         cwd=_ROOT,
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
@@ -100,7 +102,7 @@ async def running_telegram(*arguments: str) -> AsyncIterator[RemoteTelegram]:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
         try:
-            await asyncio.wait_for(process.wait(), 5)
+            await asyncio.wait_for(process.communicate(), 5)
         except TimeoutError:
             process.kill()
-            await process.wait()
+            await process.communicate()

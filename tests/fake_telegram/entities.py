@@ -14,6 +14,8 @@ from tests.fake_telegram.refusal import RefusalError, bad_request
 
 Entity = dict[str, Any]
 
+MOST_ENTITIES = 100
+"""Telegram shows no more; what lies beyond is plain text, without a word."""
 ENTITY_BY_TAG = {
     "b": "bold",
     "strong": "bold",
@@ -281,7 +283,7 @@ def _trim(text: str, entities: list[Entity]) -> tuple[str, list[Entity]]:
         # A link without an address is shown as plain text, as Telegram does.
         if stop > start and entity.get("url", "-"):
             trimmed.append(entity | {"offset": start, "length": stop - start})
-    return kept, trimmed
+    return kept, trimmed[:MOST_ENTITIES]
 
 
 def _sorted(entities: list[Entity]) -> list[Entity]:

@@ -37,7 +37,11 @@ class Person:
         return self._state.chats[self.id]
 
     def send_text(self, text: str, *, chat: Chat | None = None, **fields: Any) -> Json | None:
-        """Write; a text above 4096 units becomes several messages, as clients make of it."""
+        """Write; a text above 4096 units becomes several messages, as clients make of it.
+
+        In a group only commands for the bot and replies to it reach it, unless the server's
+        `has_privacy_mode` is off; `fields` such as `reply_to_message` go into the message.
+        """
         parts = list(_client_parts(text))
         sent = [self._send({"text": p, "entities": _commands(p)} | fields, chat) for p in parts]
         return sent[-1]
@@ -197,8 +201,22 @@ class Person:
         where = chat or self.chat
         filled = {key: value for key, value in content.items() if value != []}
         message = self._state.add_message(where, self.user, filled)
+        if not self._reaches_the_bot(where, message):
+            self._telegram.ring()
+            return None
         self._state.expect_answer(where.id)
         return self._telegram.queue("message", dict(message))
+
+    def _reaches_the_bot(self, chat: Chat, message: Json) -> bool:
+        """Tell whether privacy mode lets a message through: commands for it and replies to it."""
+        if chat.type == "private" or not self._telegram.has_privacy_mode:
+            return True
+        replied_to = message.get("reply_to_message", {}).get("from", {})
+        if replied_to.get("id") == self._state.bot.id:
+            return True
+        commands = _COMMAND.findall(message.get("text", ""))
+        own = f"@{self._state.bot.username}".lower()
+        return any("@" not in command or command.lower().endswith(own) for command in commands)
 
     def _with_buttons(self, chat: Chat, message: Json | None) -> Json:
         if message is not None:

@@ -162,6 +162,8 @@ def set_message_reaction(state: State, sent: Parameters) -> bool:
     if len(reaction) > 1:
         raise bad_request("REACTIONS_TOO_MANY")
     state.reactions[chat.id, number] = reaction
+    if state.keep_messages is not None and len(state.reactions) > 10_000:
+        state.reactions.pop(next(iter(state.reactions)))
     return True
 
 

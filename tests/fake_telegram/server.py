@@ -11,8 +11,10 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import re
 import signal
+import sys
 import time
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
@@ -102,6 +104,7 @@ class FakeTelegram:
         self.state = State(token=token, keep_calls=keep_calls, keep_messages=keep_messages)
         self.faults = FaultPlan()
         self.rate_limits: RateLimits | None = None
+        self.has_privacy_mode = True
         self.answer_within = answer_within
         self.api_root = ""
         self._people: dict[int, Person] = {}
@@ -410,9 +413,14 @@ def _dropped(request: web.Request) -> web.Response:
     return web.Response(status=500)
 
 
-async def serve(telegram: FakeTelegram, port: int) -> None:
-    """Serve until the process is told to end, having said where on standard output."""
+async def serve(telegram: FakeTelegram, port: int, *, ends_with_stdin: bool) -> None:
+    """Serve until the process is told to end, having said where on standard output.
+
+    With `ends_with_stdin` a caller that was killed leaves no server behind.
+    """
     loop = asyncio.get_running_loop()
+    if ends_with_stdin:
+        loop.add_reader(sys.stdin.fileno(), _end_at_eof, telegram)
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, telegram.is_stopped.set)
     root = await telegram.start(port)
@@ -421,19 +429,26 @@ async def serve(telegram: FakeTelegram, port: int) -> None:
     await telegram.stop()
 
 
+def _end_at_eof(telegram: FakeTelegram) -> None:
+    if not os.read(sys.stdin.fileno(), 1024):
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        telegram.is_stopped.set()
+
+
 async def main() -> None:
     parser = argparse.ArgumentParser(description="A fake Telegram Bot API on 127.0.0.1.")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one and prints it")
     parser.add_argument("--token", default=TOKEN)
     parser.add_argument("--keep-calls", type=int, default=100_000)
     parser.add_argument("--keep-messages", type=int, default=200)
+    parser.add_argument("--end-with-stdin", action="store_true")
     options = parser.parse_args()
     telegram = FakeTelegram(
         token=options.token,
         keep_calls=options.keep_calls,
         keep_messages=options.keep_messages,
     )
-    await serve(telegram, options.port)
+    await serve(telegram, options.port, ends_with_stdin=options.end_with_stdin)
 
 
 if __name__ == "__main__":

@@ -762,6 +762,56 @@ def test_flood_control_bounds_everybody_together() -> None:
         rates.spend(31)
 
 
+async def test_flood_control_refuses_calls_until_it_is_switched_off(
+    call: Caller, telegram: FakeTelegram
+) -> None:
+    async with call.session.post(f"{telegram.api_root}/control/rates", json={"chat_burst": 1}):
+        pass
+
+    statuses = [(await call.raw("sendMessage", chat_id=7, text=str(n)))[0] for n in range(2)]
+    telegram.rate_limits = None
+    await call("sendMessage", chat_id=7, text="at last")
+
+    assert statuses == [200, 429]
+    telegram.check()
+
+
+@pytest.mark.parametrize(
+    ("text", "reaches"),
+    [
+        ("good evening", False),
+        ("/help", True),
+        ("/help@zhiwei_test_bot", True),
+        ("/help@other_bot", False),
+    ],
+)
+async def test_in_a_group_the_bot_reads_only_what_is_meant_for_it(
+    telegram: FakeTelegram, text: str, reaches: bool
+) -> None:
+    group = telegram.group(-100, "Cooks")
+
+    update = telegram.person(7).send_text(text, chat=group)
+
+    assert (update is not None) == reaches
+
+
+async def test_in_a_group_a_reply_to_the_bot_reaches_it(
+    call: Caller, telegram: FakeTelegram
+) -> None:
+    group = telegram.group(-100, "Cooks")
+    message = await call("sendMessage", chat_id=-100, text="a")
+
+    assert telegram.person(7).send_text("b", chat=group, reply_to_message=message) is not None
+
+
+async def test_more_than_100_entities_are_shown_as_plain_text(call: Caller) -> None:
+    text = "<b>a</b> " * 101
+
+    message = await call("sendMessage", chat_id=7, text=text, parse_mode="HTML")
+
+    assert len(message["entities"]) == 100
+
+
 async def test_a_long_text_arrives_in_parts_as_clients_send_it(telegram: FakeTelegram) -> None:
     person = telegram.person(7)
 
