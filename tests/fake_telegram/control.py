@@ -99,8 +99,8 @@ class Control:
     async def person(self, asked: Json) -> Json:
         person = self._telegram.person(
             int(asked["user_id"]),
-            asked.get("language_code", "en"),
-            first_name=asked.get("first_name", "Learner"),
+            asked.get("language_code", ""),
+            first_name=asked.get("first_name", ""),
         )
         return person.user.to_json()
 
@@ -249,11 +249,7 @@ class Control:
         ]
 
     def _who(self, asked: Json) -> Person:
-        user_id = int(asked["user_id"])
-        known = self._telegram.state.users.get(user_id)
-        language = known.language_code if known else asked.get("language_code", "en")
-        name = known.first_name if known else "Learner"
-        return self._telegram.person(user_id, language, first_name=name)
+        return self._telegram.person(int(asked["user_id"]))
 
     def _where(self, asked: Json) -> Chat | None:
         return self._telegram.state.chats[int(asked["chat_id"])] if "chat_id" in asked else None

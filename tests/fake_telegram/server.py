@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import os
 import re
@@ -20,66 +19,19 @@ from collections.abc import Callable
 from typing import Any, Self, TypeVar
 from urllib.parse import unquote
 
-import aiohttp
 from aiohttp import web
 
-from tests.fake_telegram import account, control, sending
+from tests.fake_telegram import control
+from tests.fake_telegram.delivery import Bell, Delivery
 from tests.fake_telegram.faults import Fault, FaultPlan, RateLimits
+from tests.fake_telegram.methods import GET_UPDATES, MESSAGE_METHODS, METHODS, NAME_BY_LOWER
 from tests.fake_telegram.parameters import Parameters, read_parameters
 from tests.fake_telegram.people import Person
-from tests.fake_telegram.refusal import RefusalError
+from tests.fake_telegram.refusal import RefusalError, bad_request
 from tests.fake_telegram.state import Call, Chat, Json, State
 
 T = TypeVar("T")
 TOKEN = "4242:fake-telegram-token"
-METHODS: dict[str, Callable[[State, Parameters], Any]] = {
-    "getMe": account.get_me,
-    "logOut": account.log_out,
-    "close": account.close,
-    "setWebhook": account.set_webhook,
-    "deleteWebhook": account.delete_webhook,
-    "getWebhookInfo": account.get_webhook_info,
-    "setMyCommands": account.set_my_commands,
-    "getMyCommands": account.get_my_commands,
-    "deleteMyCommands": account.delete_my_commands,
-    "setMyName": account.set_my_name,
-    "getMyName": account.get_my_name,
-    "setMyDescription": account.set_my_description,
-    "getMyDescription": account.get_my_description,
-    "setMyShortDescription": account.set_my_short_description,
-    "getMyShortDescription": account.get_my_short_description,
-    "setChatMenuButton": account.set_chat_menu_button,
-    "getChatMenuButton": account.get_chat_menu_button,
-    "getFile": account.get_file,
-    "getChat": account.get_chat,
-    "getChatMember": account.get_chat_member,
-    "sendMessage": sending.send_message,
-    "sendPhoto": sending.send_photo,
-    "sendDocument": sending.send_document,
-    "sendMediaGroup": sending.send_media_group,
-    "sendChatAction": sending.send_chat_action,
-    "sendInvoice": sending.send_invoice,
-    "editMessageText": sending.edit_message_text,
-    "editMessageCaption": sending.edit_message_caption,
-    "editMessageMedia": sending.edit_message_media,
-    "editMessageReplyMarkup": sending.edit_message_reply_markup,
-    "deleteMessage": sending.delete_message,
-    "deleteMessages": sending.delete_messages,
-    "answerCallbackQuery": sending.answer_callback_query,
-    "setMessageReaction": sending.set_message_reaction,
-}
-_NAMES = {name.lower(): name for name in (*METHODS, "getUpdates")}
-_MESSAGES = frozenset(
-    {"sendMessage", "sendPhoto", "sendDocument", "sendMediaGroup", "sendInvoice"}
-)
-_OTHER_POLL = (
-    "Conflict: terminated by other getUpdates request; "
-    "make sure that only one bot instance is running"
-)
-_WEBHOOK_STANDS = (
-    "Conflict: can't use getUpdates method while webhook is active; "
-    "use deleteWebhook to delete the webhook first"
-)
 
 
 class FakeTelegram:
@@ -109,11 +61,9 @@ class FakeTelegram:
         self.api_root = ""
         self._people: dict[int, Person] = {}
         self._expected: list[re.Pattern[str]] = []
-        self._bell = asyncio.Event()
-        self._poll = 0
+        self._bell = Bell()
+        self._delivery = Delivery(self.state, self.faults, self._bell, self._from_webhook)
         self._runner: web.AppRunner | None = None
-        self._posting: asyncio.Task[None] | None = None
-        self._session: aiohttp.ClientSession | None = None
         self.is_stopped = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -134,28 +84,24 @@ class FakeTelegram:
         site = web.TCPSite(self._runner, "127.0.0.1", port)
         await site.start()
         self.api_root = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
-        self._posting = asyncio.create_task(self._post_updates())
+        self._delivery.start()
         return self.api_root
 
     async def stop(self) -> None:
         """Close every connection and free the port."""
         self.is_stopped.set()
-        self._poll += 1
-        self.ring()
-        if self._posting is not None:
-            self._posting.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._posting
-        if self._session is not None:
-            await self._session.close()
+        await self._delivery.stop()
         if self._runner is not None:
             await self._runner.cleanup()
 
     def person(
-        self, user_id: int, language_code: str | None = "en", *, first_name: str = "Learner"
+        self, user_id: int, language_code: str | None = "", *, first_name: str = ""
     ) -> Person:
-        """Return a person, who exists from now on."""
+        """Return a person, who exists from now on.
+
+        Left out, language and name stay as they are; a new person is an English "Learner".
+        A client without a language has None.
+        """
         user = self.state.add_person(user_id, first_name, language_code)
         return self._people.setdefault(user_id, Person(self, user))
 
@@ -203,13 +149,12 @@ class FakeTelegram:
         """
         async with asyncio.timeout(timeout):
             while not (seen := look()):
-                await self._bell.wait()
+                await self._bell.heard()
         return seen
 
     def ring(self) -> None:
         """Wake everyone who waits for something to change."""
-        bell, self._bell = self._bell, asyncio.Event()
-        bell.set()
+        self._bell.ring()
 
     def expect_refusal(self, pattern: str) -> None:
         """Do not count refusals whose description matches as failures of the bot."""
@@ -241,7 +186,7 @@ class FakeTelegram:
         if unquote(request.match_info["token"]) != self.token:
             return _refusal(RefusalError(401, "Unauthorized"))
         asked = request.match_info["method"]
-        method = _NAMES.get(asked.lower())
+        method = NAME_BY_LOWER.get(asked.lower())
         if method is None:
             self.state.failures.append(f"unknown method {asked}")
             self._count(asked, 404)
@@ -262,11 +207,14 @@ class FakeTelegram:
                     return _dropped(request)
                 if fault.kind == "delay":
                     await asyncio.sleep(fault.seconds)
-            call.result = await self._do(method, sent, request)
+            if method == GET_UPDATES:
+                call.result = await self._delivery.poll(sent, request)
+            else:
+                call.result = self._carry_out(method, sent)
             call.status = 200
         except RefusalError as refused:
             call.status, call.description = refused.status, refused.description
-            if fault is None and refused.status in (400, 413):
+            if refused.status in (400, 413) and call.fault != "refuse":
                 self.state.failures.append(f"{method}: {refused.status} {refused.description}")
             return _refusal(refused)
         finally:
@@ -279,103 +227,26 @@ class FakeTelegram:
             body = body[: max(1, len(body) - 3)]
         return web.Response(text=body, content_type="application/json")
 
-    async def _do(self, method: str, sent: Parameters, request: web.Request | None) -> Any:
-        if method == "getUpdates":
-            return await self._updates(sent, request)
-        if method in _MESSAGES and self.rate_limits is not None:
+    def _carry_out(self, method: str, sent: Parameters) -> Any:
+        if method in MESSAGE_METHODS and self.rate_limits is not None:
             self.rate_limits.spend(sent.integer("chat_id"))
-        return METHODS[method](self.state, sent)
-
-    async def _updates(self, sent: Parameters, request: web.Request | None) -> list[Json]:
-        self._poll += 1
-        mine = self._poll
-        self.ring()
-        deadline = time.monotonic() + min(sent.integer("timeout"), 50)
-        while True:
-            if self.state.webhook.url:
-                raise RefusalError(409, _WEBHOOK_STANDS)
-            if mine != self._poll:
-                if self.is_stopped.is_set():
-                    return []
-                raise RefusalError(409, _OTHER_POLL)
-            if request is not None and (
-                request.transport is None or request.transport.is_closing()
-            ):
-                return []
-            if due := account.take_updates(self.state, sent):
-                return self._disturbed(due)
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return []
-            with contextlib.suppress(TimeoutError):
-                # Short looks, so that the poll of a bot that was killed does not linger.
-                await asyncio.wait_for(self._bell.wait(), min(left, 0.25))
-
-    def _disturbed(self, due: list[Json]) -> list[Json]:
-        rng = self.faults.rng
-        for update in due:
-            if rng.random() < self.faults.duplicate_probability:
-                self.state.repeated.append(update)
-        if len(due) > 1 and rng.random() < self.faults.reorder_probability:
-            rng.shuffle(due)
-        return due
-
-    async def _post_updates(self) -> None:
-        pause = 0.05
-        while True:
-            update = self._next_to_post()
-            if update is None:
-                await self._bell.wait()
-                continue
-            if await self._posted(update):
-                pause = 0.05
-            else:
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 2.0)
-
-    def _next_to_post(self) -> Json | None:
-        if not self.state.webhook.url:
-            return None
-        if self.state.repeated:
-            return self.state.repeated[0]
-        waiting = self.state.updates
-        if len(waiting) > 1 and self.faults.rng.random() < self.faults.reorder_probability:
-            return waiting[1]
-        return waiting[0] if waiting else None
-
-    async def _posted(self, update: Json) -> bool:
-        webhook = self.state.webhook
-        assert self._session is not None
-        secret = {"X-Telegram-Bot-Api-Secret-Token": webhook.secret} if webhook.secret else {}
         try:
-            async with self._session.post(webhook.url, json=update, headers=secret) as response:
-                reply = await response.read()
-                if not 200 <= response.status < 300:
-                    text = f"Wrong response from the webhook: {response.status} {response.reason}"
-                    webhook.last_error, webhook.last_error_at = text, int(time.time())
-                    return False
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            webhook.last_error = f"Connection failed: {type(error).__name__}"
-            webhook.last_error_at = int(time.time())
-            return False
-        for where in (self.state.repeated, self.state.updates):
-            if any(update is one for one in where):
-                where.remove(update)
-                break
-        if self.faults.rng.random() < self.faults.duplicate_probability:
-            self.state.repeated.append(update)
-        await self._reply_in_body(reply)
-        return True
+            return METHODS[method](self.state, sent)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            # A structure of the wrong shape, which Telegram refuses in a hundred different words.
+            raise bad_request(f"can't parse parameters of {method}: {error!r}") from error
 
-    async def _reply_in_body(self, body: bytes) -> None:
-        """Do the call that a bot may put into its answer to a webhook post."""
-        with contextlib.suppress(ValueError, RefusalError):
-            asked = json.loads(body)
-            method = _NAMES.get(str(asked.pop("method", "")).lower()) if asked else None
-            if method and method != "getUpdates":
-                await self._do(method, Parameters(values=asked), None)
-                self._count(method, 200)
-                self.ring()
+    async def _from_webhook(self, method: str, sent: Parameters) -> None:
+        call = Call(
+            number=self.state.number(), at=time.time(), method=method, parameters=sent.recorded()
+        )
+        try:
+            call.result = self._carry_out(method, sent)
+            call.status = 200
+        except RefusalError as refused:
+            call.status, call.description = refused.status, refused.description
+            self.state.failures.append(f"{method}: {refused.status} {refused.description}")
+        self._keep(call)
 
     async def _download(self, request: web.Request) -> web.Response:
         if unquote(request.match_info["token"]) != self.token:
@@ -387,10 +258,10 @@ class FakeTelegram:
         return web.Response(body=stored.content, content_type="application/octet-stream")
 
     def _keep(self, call: Call) -> None:
-        if call.method != "getUpdates":
+        if call.method != GET_UPDATES:
             self.state.calls.append(call)
         self._count(call.method, call.status)
-        if call.method != "getUpdates":
+        if call.method != GET_UPDATES:
             self.ring()
 
     def _count(self, method: str, status: int) -> None:

@@ -162,10 +162,16 @@ class State:
         return next(self._numbers)
 
     def add_person(self, user_id: int, first_name: str, language_code: str | None) -> User:
-        """Add a person with their private chat, or change who is there."""
-        user = self.users.setdefault(user_id, User(id=user_id, first_name=first_name))
-        user.first_name, user.language_code = first_name, language_code
-        self.chats.setdefault(user_id, Chat(id=user_id, type="private", title=first_name))
+        """Add a person with their private chat; empty text changes nothing about who is there."""
+        user = self.users.get(user_id)
+        if user is None:
+            user = User(id=user_id, first_name="Learner", language_code="en")
+            self.users[user_id] = user
+        if first_name:
+            user.first_name = first_name
+        if language_code != "":
+            user.language_code = language_code
+        self.chats.setdefault(user_id, Chat(id=user_id, type="private", title=user.first_name))
         return user
 
     def chat(self, chat_id: Any) -> Chat:

@@ -537,6 +537,24 @@ async def test_an_unexpected_refusal_and_an_unanswered_press_fail_the_check(
     telegram.check()
 
 
+async def test_a_structure_of_the_wrong_shape_is_refused(call: Caller) -> None:
+    refusal = await call.refusal("sendMediaGroup", chat_id=7, media=["a", "b"])
+
+    assert refusal.startswith("Bad Request: can't parse parameters of sendMediaGroup")
+
+
+async def test_a_person_keeps_their_language_and_some_clients_have_none(
+    telegram: FakeTelegram,
+) -> None:
+    update = telegram.person(7).send_text("a")
+    silent = telegram.person(8, None).send_text("a")
+
+    assert update is not None
+    assert update["message"]["from"]["language_code"] == "zh"
+    assert silent is not None
+    assert "language_code" not in silent["message"]["from"]
+
+
 async def test_forms_and_queries_are_read_like_json(call: Caller, telegram: FakeTelegram) -> None:
     where = f"{telegram.api_root}/bot{telegram.token}/sendmessage"
     markup = json.dumps(keyboard({"text": "[", "callback_data": "["}))
