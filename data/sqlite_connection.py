@@ -7,38 +7,28 @@ thread inside its own transaction reads through the writer and sees what it wrot
 
 from __future__ import annotations
 
-import logging
-import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from sqlite_utils import Database
-from sqlite_utils.utils import sqlite3 as plain_driver
-
 from data.errors import StoreError
+from data.file_lock import FileLock
 from data.sqlite_errors import busy_sentence, error_sentence
-from data.sqlite_schema import migrations
-
-logger = logging.getLogger(__name__)
+from data.sqlite_opening import (
+    bring_up_to_date,
+    create_private,
+    driver_for,
+    has_wal_reset_bug,
+    open_connection,
+    set_journal_mode,
+    set_key,
+)
 
 MEMORY = ":memory:"
 
 Parameters = Sequence[Any] | Mapping[str, Any]
-
-
-def has_wal_reset_bug(version: tuple[int, ...]) -> bool:
-    """Whether that SQLite can damage a WAL database that has several connections.
-
-    3.7.0 to 3.51.2 can, except the maintenance releases 3.44.6 and 3.50.7 and later of their line.
-    """
-    if version < (3, 7, 0) or version >= (3, 51, 3):
-        return False
-    fixed_from = {(3, 44): 6, (3, 50): 7}.get((version[0], version[1]))
-    return fixed_from is None or version[2] < fixed_from
 
 
 class SqliteFile:
@@ -48,18 +38,24 @@ class SqliteFile:
         path: The file, created with mode 0600 where it is missing, or `:memory:`.
         key: Passphrase of an encrypted file; needs the optional package `sqlcipher3`.
         busy_timeout_seconds: How long a write waits for another process or thread.
+        lock: False when the caller has `sole_use` of the file already.
 
     Raises:
         StoreError: The file cannot be opened, is not ours, or was written by a newer version.
     """
 
     def __init__(
-        self, path: Path | str, *, key: str | None = None, busy_timeout_seconds: float = 10.0
+        self,
+        path: Path | str,
+        *,
+        key: str | None = None,
+        busy_timeout_seconds: float = 10.0,
+        lock: bool = True,
     ) -> None:
         self.path = str(path)
         self._key = key
         self._busy_timeout_seconds = busy_timeout_seconds
-        self._driver = _driver(key)
+        self._driver = driver_for(key)
         version = tuple(int(part) for part in self._driver.sqlite_version.split("."))
         # Without WAL the bug cannot strike: slower, and a reader may wait for a writer, but sound.
         self.journal_mode = "truncate" if has_wal_reset_bug(version) else "wal"
@@ -71,14 +67,27 @@ class SqliteFile:
         """The thread whose transaction is open."""
         self._idle_readers: list[Any] = []
         self._is_closed = False
+        self._file_lock: FileLock | None = None
         if not self.is_memory:
-            _create_private(Path(self.path))
-        self._writer = self._connect()
+            create_private(Path(self.path))
+            if lock:
+                self._file_lock = FileLock(Path(self.path), exclusive=False)
+        try:
+            self._writer = self._connect()
+        except BaseException:
+            self._release()
+            raise
         try:
             with self._errors():
-                self._prepare()
+                # The other program's file must be refused before anything in it is changed.
+                bring_up_to_date(self._writer, self.path)
+                if not self.is_memory:
+                    set_journal_mode(
+                        self._writer, self.path, self.journal_mode, self.sqlite_version
+                    )
         except BaseException:
             self._writer.close()
+            self._release()
             raise
 
     @property
@@ -147,7 +156,7 @@ class SqliteFile:
         copy = self._driver.connect(str(target))
         try:
             with self._errors():
-                _set_key(copy, self._key)
+                set_key(copy, self._key)
                 # Small steps let writers of other processes in between.
                 with self._reader() as source:
                     source.backup(copy, pages=1024)
@@ -191,6 +200,11 @@ class SqliteFile:
                 readers, self._idle_readers = self._idle_readers, []
             for connection in (*readers, self._writer):
                 connection.close()
+            self._release()
+
+    def _release(self) -> None:
+        if self._file_lock is not None:
+            self._file_lock.release()
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -228,56 +242,12 @@ class SqliteFile:
 
     def _connect(self) -> Any:
         with self._errors():
-            connection = self._driver.connect(
+            return open_connection(
+                self._driver,
                 self.path,
-                timeout=self._busy_timeout_seconds,
-                isolation_level=None,
-                check_same_thread=False,
+                key=self._key,
+                busy_timeout_seconds=self._busy_timeout_seconds,
             )
-            _set_key(connection, self._key)
-            for pragma in (
-                f"busy_timeout={int(self._busy_timeout_seconds * 1000)}",
-                "synchronous=FULL",
-                "foreign_keys=ON",
-                "trusted_schema=OFF",
-                # What is erased must not stay readable in free pages.
-                "secure_delete=ON",
-                "temp_store=MEMORY",
-            ):
-                connection.execute(f"PRAGMA {pragma}").fetchall()
-            return connection
-
-    def _prepare(self) -> None:
-        tables = self._writer.execute("SELECT name FROM sqlite_schema").fetchall()
-        if tables and ("_sqlite_migrations",) not in tables:
-            raise StoreError(
-                f"{self.path} is a database of another program: it has the table "
-                f"{tables[0][0]!r} and no migrations of ours; choose another file by ZHIWEI_DATABASE"
-            )
-        database = Database(self._writer, recursive_triggers=False, execute_plugins=False)
-        known = {migration.name for migration in migrations._migrations}
-        newer = {migration.name for migration in migrations.applied(database)} - known
-        if newer:
-            raise StoreError(
-                f"{self.path} was written by a newer version (it knows {min(newer)}, we do not); "
-                "update zhiwei, or restore a backup from before its update"
-            )
-        if not self.is_memory:
-            self._set_journal_mode()
-        if migrations.pending(database):
-            migrations.apply(database)
-
-    def _set_journal_mode(self) -> None:
-        mode = self._writer.execute(f"PRAGMA journal_mode={self.journal_mode}").fetchone()[0]
-        if mode == self.journal_mode:
-            if mode != "wal":
-                logger.warning("sqlite without WAL", extra={"sqlite_version": self.sqlite_version})
-            return
-        raise StoreError(
-            f"{self.path} is in journal mode {mode!r} and cannot change to {self.journal_mode!r}, "
-            f"which SQLite {self.sqlite_version} needs; close the other programs that use the "
-            "file, keep it on a local disk, or run `pip install pysqlite3`"
-        )
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -287,43 +257,3 @@ class SqliteFile:
             raise StoreError(
                 error_sentence(self.path, error, has_key=self._key is not None)
             ) from error
-
-
-def _driver(key: str | None) -> ModuleType:
-    if key is None:
-        return plain_driver  # type: ignore[no-any-return]
-    if not key.strip():
-        raise StoreError(
-            "The database key is empty, expected a passphrase; set it or leave it out"
-        )
-    try:
-        from sqlcipher3 import dbapi2
-    except ImportError as error:
-        raise StoreError(
-            "A database key is set, but the package that encrypts is missing; "
-            "run `pip install sqlcipher3`, or unset ZHIWEI_DATABASE_KEY"
-        ) from error
-    return dbapi2  # type: ignore[no-any-return]
-
-
-def _set_key(connection: Any, key: str | None) -> None:
-    if key is not None:
-        # PRAGMA takes no parameters; doubling the quote is SQL's whole escaping.
-        quoted = key.replace("'", "''")
-        connection.execute(f"PRAGMA key = '{quoted}'").fetchall()
-
-
-def _create_private(path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    except PermissionError:
-        # A file that may only be read can still serve reads.
-        if not path.is_file():
-            raise StoreError(
-                f"{path} cannot be created: no permission; check the folder's owner and rights"
-            ) from None
-    except OSError as error:
-        raise StoreError(
-            f"{path} cannot be opened: {error.strerror}; expected a file in a writable folder"
-        ) from error

@@ -44,6 +44,7 @@ class SqliteEventStore(PeopleTables, BoxTables, ErasureTables):
         text_retention_days: How long free text of people is kept.
         event_retention_days: How long slates, impressions, replies and audits are kept.
         busy_timeout_seconds: How long a write waits for another writer.
+        lock: False when the caller has `sole_use` of the file already.
 
     Raises:
         StoreError: The file cannot be opened, is not ours, or was written by a newer version.
@@ -57,8 +58,11 @@ class SqliteEventStore(PeopleTables, BoxTables, ErasureTables):
         text_retention_days: int = 90,
         event_retention_days: int = 730,
         busy_timeout_seconds: float = 10.0,
+        lock: bool = True,
     ) -> None:
-        self._file = SqliteFile(path, key=key, busy_timeout_seconds=busy_timeout_seconds)
+        self._file = SqliteFile(
+            path, key=key, busy_timeout_seconds=busy_timeout_seconds, lock=lock
+        )
         self._text_retention_days = text_retention_days
         self._event_retention_days = event_retention_days
 
