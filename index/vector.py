@@ -307,19 +307,15 @@ def _blocks(vectors: Vectors) -> Iterator[Vectors]:
 def _build_lists(vectors: Vectors, tell: Progress) -> Any:
     faiss = _faiss()
     n, dim = vectors.shape
-    n_lists = 1 << max(4, round(np.log2(4 * np.sqrt(n))))
+    n_lists = 1 << max(4, round(np.log2(8 * np.sqrt(n))))
     rng = np.random.default_rng(0)
-    sample_rows = np.sort(rng.permutation(n)[: min(n, max(40 * n_lists, 20_000))])
+    sample_rows = np.sort(rng.permutation(n)[: max(40 * n_lists, 20_000)])
     sample = np.ascontiguousarray(vectors[sample_rows], dtype=np.float32)
     tell("grouping vectors", 0, n)
-    clustering = faiss.Kmeans(
-        dim, n_lists, niter=8, seed=1, max_points_per_centroid=64, min_points_per_centroid=1
-    )
-    clustering.train(sample)
     quantiser = faiss.IndexFlatL2(dim)
-    quantiser.add(clustering.centroids)
+    quantiser.add(_centres_in_two_steps(sample, n_lists))
     inner = faiss.IndexIVFScalarQuantizer(
-        quantiser, dim, n_lists, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_L2, True
+        quantiser, dim, quantiser.ntotal, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_L2, True
     )
     quantiser.this.disown()  # the list index owns its quantiser from here on
     inner.own_fields = True
@@ -328,6 +324,31 @@ def _build_lists(vectors: Vectors, tell: Progress) -> Any:
         inner.add(block)
         tell("grouping vectors", min(done * _BLOCK, n), n)
     return inner
+
+
+def _centres_in_two_steps(sample: Vectors, n_centres: int) -> Vectors:
+    """Cluster coarsely, then each cluster by itself: as good here as one k-means, in a tenth."""
+    coarse = _clustering(sample, max(1, round(np.sqrt(n_centres))))
+    owner = coarse.index.search(sample, 1)[1][:, 0]
+    centres = []
+    for cluster in np.unique(owner):
+        members = np.ascontiguousarray(sample[owner == cluster])
+        n_wanted = max(1, round(n_centres * len(members) / len(sample)))
+        centres.append(_clustering(members, min(n_wanted, len(members))).centroids)
+    return np.concatenate(centres).astype(np.float32)
+
+
+def _clustering(sample: Vectors, n_centres: int) -> Any:
+    clustering = _faiss().Kmeans(
+        sample.shape[1],
+        n_centres,
+        niter=8,
+        seed=1,
+        min_points_per_centroid=1,
+        max_points_per_centroid=1000,
+    )
+    clustering.train(sample)
+    return clustering
 
 
 def _tuning_queries(vectors: Vectors) -> Vectors:
