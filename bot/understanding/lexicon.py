@@ -18,7 +18,7 @@ from data.vocabulary import Allergen
 _AMBIGUOUS = frozenset(
     "may bar roll rolls date mint stock gram bite sub club punch shot hot main side base starter"
     " lemon balm mix plain light dry fresh other whole wing leg rocket bay cut chop dip spread"
-    " 面 汤 花 丝 片 块 水 火 开心 白 黄 红 绿 素 茶 料 味 生 干 菜 果 米".split()
+    " 面 汤 花 丝 片 块 水 火 开心 白 黄 红 绿 素 茶 料 味 生 干 菜 果 米 蛋白 冰 肝 大冰 里面 早餐 早点".split()
 )
 """Names in the knowledge file that in chat more often mean something else."""
 
@@ -73,8 +73,28 @@ def find_words(text: Text) -> list[WordHit]:
     return sorted(kept, key=lambda hit: (hit.start, hit.end))
 
 
+_NO_FOOD = re.compile(
+    r"cup of tea|not my bread|piece of cake|for nuts|big cheese|couch potato|full of beans|bad apple|"
+    r"恰饭|吃饭|做饭|高蛋白|优质蛋白|蛋白质|血糖|喜羊羊|菜鸟|菜单|小菜一碟|吹牛|牛逼|买菜|做菜|点菜|炒鱿鱼|咸鱼|摸鱼|鱼和熊掌|"
+    r"酱紫|吃瓜|瓜分|吃醋|吃土|豆瓣评分|奶奶|老奶|鸡毛|鸡肋|饭点|头脑|我的菜|你的菜|路由|吃豆腐|豆腐渣|面试|面子|肝(?=完|了|到)"
+)
+
+
 def find_foods(text: Text) -> list[FoodHit]:
-    """Find food words from left to right, the longest at each place, none inside another."""
+    """Find food words from left to right, the longest at each place, none inside another.
+
+    Words inside a closed slot value (无糖, 下午茶, "gluten free") are no foods of their own.
+    """
+    taken = [(hit.start, hit.end) for hit in find_words(text) if hit.slot != "include"]
+    taken += [match.span() for match in _NO_FOOD.finditer(text.folded)]
+    return [
+        hit
+        for hit in _all_foods(text)
+        if not any(start <= hit.start and hit.end <= end for start, end in taken)
+    ]
+
+
+def _all_foods(text: Text) -> list[FoodHit]:
     words = food_words()
     hits = []
     for match in _food_pattern().finditer(text.folded):
@@ -90,13 +110,15 @@ def food_words() -> dict[str, FoodWord]:
     """Every food word, folded. The chat list wins over the knowledge file."""
     words: dict[str, FoodWord] = {}
     for food in load_foods().values():
+        if food.category in {"ready_to_eat", "frozen"}:
+            continue  # Dishes such as hot pot: to name one is not to ask for a ready meal.
         meaning = FoodWord(
             category=food.category,
             is_plain=False,
             allergens=tuple(sorted(food.allergens)),
         )
         for name in (*food.zh, *food.en):
-            if name not in _AMBIGUOUS and len(name) > (2 if name.isascii() else 0):
+            if name not in _AMBIGUOUS and len(name) > (2 if name.isascii() else 1):
                 words.setdefault(name.lower(), meaning)
     chat_rows = resources.files("data.understanding") / "foods.tsv"
     for _, row in read_table(chat_rows):
@@ -110,12 +132,39 @@ def food_words() -> dict[str, FoodWord]:
     return words
 
 
+def starts_with_food(folded: str) -> bool:
+    """Whether the text begins with a food word."""
+    return _food_pattern().match(folded) is not None
+
+
 @lru_cache(maxsize=1)
 def _food_pattern() -> re.Pattern[str]:
     # 面 in 里面, 豆 in 土豆 and "egg" in "veggie" are no foods: longest first, and false friends.
     return re.compile(
         r"(?<!里)(?<!外)(?<!上)(?<!下)(?<!方)(?<!全)(?<!对)(?<!见)(?<!海)面(?!食|包|条|粉|前|对|子|膜|积|试|的|上|向|临)|"
-        + any_of(name for name in food_words() if name not in {"面", "蛋", "饭", "奶", "酱", "牛", "鸡", "羊", "菇", "螺", "糖", "酒", "盐", "蚝", "想喝", "猪"})
+        + any_of(
+            name
+            for name in food_words()
+            if name
+            not in {
+                "面",
+                "蛋",
+                "饭",
+                "奶",
+                "酱",
+                "牛",
+                "鸡",
+                "羊",
+                "菇",
+                "螺",
+                "糖",
+                "酒",
+                "盐",
+                "蚝",
+                "想喝",
+                "猪",
+            }
+        )
         + r"|(?<!笨)(?<!滚)(?<!完)(?<!坏)蛋(?!白)|(?<!早)(?<!午)(?<!晚)(?<!吃)(?<!做)(?<!夜)饭(?!点|局|店|馆|桌|后|前)"
         + r"|(?<!奶)奶(?!奶)|酱|(?<!蜗)(?<!真)(?<!吹)牛(?!逼|批|人|油果|掰)|(?<!田)鸡(?!汤|毛|肋)|(?<!喜)羊|菇|(?<!陀)螺(?!旋)"
         + r"|(?<!血)糖(?!尿|分|友)|酒(?!店|吧)|盐|蚝|想喝|猪(?!头)"
@@ -147,7 +196,11 @@ def _word_patterns() -> tuple[tuple[str, str, re.Pattern[str]], ...]:
         plain = any_of(term.lower() for term in terms if not term.startswith("~"))
         special = [_special(term[1:]) for term in terms if term.startswith("~")]
         patterns.append(
-            (row["slot"], row["value"], re.compile("|".join(part for part in (*special, plain) if part)))
+            (
+                row["slot"],
+                row["value"],
+                re.compile("|".join(part for part in (*special, plain) if part)),
+            )
         )
     return tuple(patterns)
 

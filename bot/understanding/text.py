@@ -9,10 +9,12 @@ from functools import lru_cache
 
 from opencc import OpenCC
 
-_QUOTES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"', "\u02bc": "'"})
+_QUOTES = str.maketrans(
+    {"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"', "\u02bc": "'"}
+)
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _BREAK = re.compile(
-    r"[,，.。;；!！?？\n~～…—:：（）()]+(?!\d)|(?<!\w)-(?!\w)|\s+but\s+|但是?|不过|可是|然后|而是"
+    r"[,，.。;；!！?？\n~～…—:：（）()]+(?!\d)|(?<!\w)-(?!\w)|(?<!thing)(?<!all)\s+but\s+|但是?|不过|可是|然后|而是"
 )
 
 

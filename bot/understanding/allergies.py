@@ -1,0 +1,113 @@
+"""Allergies and emergencies in a message. Safety outranks accuracy: when in doubt, say so. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from bot.understanding.lexicon import FoodHit
+from bot.understanding.text import Text
+from data.vocabulary import Allergen
+
+_CERTAIN = re.compile(
+    r"过敏(?!原(?:列表|有哪)|科)|致敏|敏感(?!词)|荨麻疹|風疹|风疹|起(?:了)?(?:一身|满身|好多|红)?(?:红)?(?:疹|包|疙瘩|风团|癣)|(?:浑身|全身|身上|皮肤|一身|满身)(?:就|会|都|会发|马上)?(?:发)?(?:痒|红|疙瘩|疹)|哮喘|休克|(?:嘴|唇|舌|喉|嗓|脸|眼|脖|咽|手|身上|全身|头)[^，。,]{0,8}(?:肿|发麻|麻|痒|紧|堵)|肿(?:成|得|起来|了|一圈|脸|嘴)|会肿|(?:就|一定|准|立马|马上|会)肿|喘不(?:上|过)|呼吸困难|肾上腺素|救护车|进(?:了)?(?:医院|急诊|抢救|ICU)|送医|(?:去|上|进|住)(?:了)?(?:医院|急诊)|要(?:了)?(?:我|他|她)?(?:的)?命|皮疹|湿疹|发痒|瘙痒"
+    r"|\b(?:allerg\w*|alergic|alergy|allegic|anaphyla\w*|hives|rash(?:es)?|epi-?pens?|swell(?:s|ing|ed)?|swollen|itch(?:y|es|ing)?|wheez\w+|asthma|break(?:s)? out|broke out|breaking out|throat (?:close|closes|closing|tight\w*|swell\w*)|close(?:s)? (?:up )?my throat|closes my airways?|airways?|intolerant to|intolerance to|puff(?:s|y)? up|puffy|numb|tingl\w+|"
+    r"can'?t breathe|cannot breathe|trouble breathing|hospital|er visit|the er|ambulance|covered in (?:spots|bumps|welts)|welts|blotch\w*|react(?:s|ed|ion|ions)?(?: badly)?|antihistamine|benadryl|eczema|could (?:kill|die)|kill(?:s)? (?:me|him|her|us)|deadly|lethal|might die|i'?ll die)\b"
+)
+_POSSIBLE = re.compile(
+    r"不舒服|拉肚子|肚子疼|肚子痛|胃疼|胃痛|反胃|想吐|恶心|吐了|就吐|会吐|吐(?:得|一)|腹泻|难受|受不了(?:刺激)?|碰不得|碰都不能碰|吃不得|不能吃|不能碰|吃了(?:会|就|要)(?:出事|倒霉|完蛋|进)|不耐受|不耐|身体不行|吃完(?:就)?(?:拉|吐|疼|痒|不)|忌(?:食|口)|(?:不行|不可以|出事|要命|命)|反应(?:很|挺|特别|大)"
+    r"|\b(?:makes? (?:me|him|her|us|my \w+) (?:sick|ill|feel|throw|vomit|unwell|nauseous|queasy)|feel(?:s)? (?:sick|ill|funny|weird) after|upset(?:s)? (?:my|his|her) (?:stomach|tummy)|stomach ?ache|cramps|bloat\w*|can'?t (?:eat|have|tolerate|touch|digest|handle|do)|cannot (?:eat|have|tolerate|touch)|not allowed|off limits|disagrees? with|don'?t get along|don'?t agree with|doesn'?t agree with|intoleran\w+|throw(?:s)? up|vomit\w*|sick from|sensitive to|sensitivity|bad for me|must avoid|no good for)\b"
+)
+_EMERGENCY = re.compile(
+    r"(?:喘不(?:上|过)(?:来)?气|呼吸(?:不了|困难|不上来|急促)|上不来气|没法呼吸|不能呼吸|透不过气|窒息|过敏性休克|休克(?!疗法)|喉咙(?:正在|在|好像|都|已经)?(?:肿|堵|发紧|锁)|嗓子(?:肿|堵|发紧)|(?:嘴唇|舌头|脸)(?:正在|在|已经|突然|好像)?肿(?:起来|了|得)|肾上腺素笔|打120|叫救护车|昏(?:倒|过去|迷)|晕(?:倒|过去)|快不行了|救命.{0,10}(?:过敏|吃了)|刚吃(?:了|完).{0,16}(?:肿|喘|晕|全身痒|起疹|呼吸)|误食|脸都肿|嘴都肿)"
+    r"|(?:\b(?:can'?t|cannot|can not|cant|hard to|struggling to|unable to|trouble|difficulty|couldn'?t|isn'?t|not) breath\w*|anaphyla\w+|throat (?:is |feels (?:like it'?s )?)?(?:clos\w+|swell\w+|tight\w*|swollen)|(?:tongue|lips?|face|throat)(?: is| are|'s)? (?:swelling|swollen|swelled|puffing|going numb)|epi-?pens?|call (?:911|999|112|an ambulance|120)|passed out|fainted|fainting|gasping|"
+    r"(?:just|accidentally) (?:ate|had|swallowed|eaten).{0,40}(?:swell\w*|hives|breath\w*|throat|itch\w*|dizzy|rash|allerg\w+)|going into shock|choking|turning blue)"
+)
+_HABIT = re.compile(
+    r"以后|每次|一吃|一碰|一沾|一喝|只要|从小|向来|会(?:肿|喘|起|让)|吃(?:了|到)?(?:就|会)|记(?:一下|住|下)|曾经|上次|以前|小时候|去年|体质|容易|过敏(?!性休克)史|别(?:推|给)|不要推|不能(?:推|吃)|忌"
+    r"|\b(?:every time|whenever|always|when(?:ever)? (?:i|he|she) (?:eat|eats|have|has|drink)|if (?:i|he|she)|makes?|gives?|carry|carries|from now|remember|never|used to|last (?:year|time|week)|once|would|could|can'?t (?:eat|have)|allergic to|due to|because of|don'?t|avoid|no \w+ for me|history)\b"
+)
+_NOW = re.compile(
+    r"现在|正在|刚(?:刚|才|吃)|救命|快|怎么办|已经|突然|马上|急|\bnow\b|\bjust\b|help|right now|suddenly|is (?:closing|swelling)|are swelling|what (?:do|should) i do|emergency|!"
+)
+_DENIED = re.compile(
+    r"(?:不|没|没有|并不|不再|不会|无)(?:对[^，。]{0,6})?过敏|过敏(?:好了|没了|已经好|消失|是误诊)|脱敏|误诊|不是过敏|并非过敏"
+    r"|\b(?:not|no longer|isn'?t|never|wasn'?t|aren'?t|don'?t have (?:an?|any)|no|without) (?:\w+ )?allerg|outgr[eo]w|false alarm|was a mistake|test (?:was|came back) negative|misdiagnos"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allergies:
+    """What a message says about bodies that react to food."""
+
+    allergens: tuple[Allergen, ...] = ()
+    words: tuple[str, ...] = ()
+    """Causes outside the 14, as the person wrote them."""
+    is_certain: bool = False
+    is_possible: bool = False
+    is_emergency: bool = False
+
+
+def find_allergies(text: Text, foods: list[FoodHit]) -> Allergies:
+    """Read allergies; without a named food the marks alone are set."""
+    folded = text.folded
+    emergency = is_emergency(text)
+    certain = _CERTAIN.search(folded) is not None
+    possible = _POSSIBLE.search(folded) is not None
+    if _DENIED.search(folded):
+        certain = possible = False
+    causes = _causes(text, foods)
+    allergens = dict.fromkeys(allergen for hit in causes for allergen in hit.food.allergens)
+    words = dict.fromkeys(
+        text.original[hit.start : hit.end] for hit in causes if not hit.food.allergens
+    )
+    return Allergies(
+        allergens=tuple(allergens),
+        words=tuple(words),
+        is_certain=certain or emergency,
+        is_possible=possible,
+        is_emergency=emergency,
+    )
+
+
+def is_emergency(text: Text) -> bool:
+    """Whether someone may be reacting severely right now.
+
+    A habit ("whenever I eat nuts my throat swells") is an allergy; anything that may be
+    happening now is an emergency, also when both readings are open.
+    """
+    folded = text.folded
+    if not _EMERGENCY.search(folded):
+        return False
+    return not _HABIT.search(folded) or _NOW.search(folded) is not None
+
+
+def speaks_of_allergy(text: Text) -> bool:
+    """Whether a word for an allergic reaction is there and not denied."""
+    return _CERTAIN.search(text.folded) is not None and _DENIED.search(text.folded) is None
+
+
+def mentions_allergy(text: Text) -> bool:
+    """Whether a word for allergy is there, denied or not."""
+    return _CERTAIN.search(text.folded) is not None or _DENIED.search(text.folded) is not None
+
+
+def may_speak_of_allergy(text: Text) -> bool:
+    """Whether the body reacts, in words that also fit dislike or upset."""
+    return _POSSIBLE.search(text.folded) is not None
+
+
+def _causes(text: Text, foods: list[FoodHit]) -> list[FoodHit]:
+    """Of 海鲜过敏，鱼虾蟹贝 all; of "allergic to nuts, want fruit" only what is not asked for."""
+    if len(foods) <= 1:
+        return foods
+    wanted = re.compile(
+        r"(?:想吃|想要|要|来点|推荐|换成|改成|可以吃|能吃|喜欢|爱吃|\bwant|\blike|\blove|\bprefer|\bgive me|\bsome|\brecommend|\bfine with|\bcan eat|\bare fine|\bis fine)[^，。,.;；]{0,8}$"
+    )
+    kept = [
+        hit
+        for hit in foods
+        if not wanted.search(text.folded[: hit.start])
+        and not re.match(r"里面?的?", text.folded[hit.end :])
+    ]
+    return kept or foods

@@ -1,0 +1,220 @@
+"""From a message and its intent to the slots, by the labelling rules of docs/understanding.md. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bot.understanding.allergies import Allergies, find_allergies, mentions_allergy
+from bot.understanding.items import find_item
+from bot.understanding.lessons import find_lesson
+from bot.understanding.lexicon import FoodHit, WordHit, find_foods, find_words
+from bot.understanding.meaning import WITHOUT_SLOTS, Intent
+from bot.understanding.polarity import is_fine, is_refused
+from bot.understanding.prices import find_price
+from bot.understanding.products import find_product, food_span
+from bot.understanding.tastes import find_tastes
+from bot.understanding.text import Text
+
+Span = tuple[int, int]
+
+_CONSTRAINT = frozenset({Intent.SET_CONSTRAINT, Intent.UNSET_CONSTRAINT, Intent.SHOW_PROFILE})
+_BY_CATEGORY = frozenset({Intent.RECOMMEND, Intent.CRITIQUE, Intent.FINISHED_LESSON})
+_ALLERGEN_NAMES = frozenset(
+    "gluten 麸质 麦麸 sulphite sulphites sulfite sulfites 亚硫酸盐 lupin".split()
+)
+"""Substances rather than foods: a rule about them is a rule about an allergen."""
+_ORDER = (
+    "lesson product item_ref price_max price_min price currency include exclude allergens diet"
+    " taste meal occasion season".split()
+)
+
+
+def find_slots(text: Text, intent: Intent) -> dict[str, object]:
+    """Give the slots of a message whose intent is known; empty for intents without slots."""
+    if intent in WITHOUT_SLOTS:
+        return {}
+    slots: dict[str, object] = {}
+    hidden: list[Span] = []
+    if intent in {Intent.FINISHED_LESSON, Intent.WHY, Intent.RECOMMEND, Intent.CRITIQUE}:
+        lesson = find_lesson(text, finished=intent is Intent.FINISHED_LESSON)
+        if lesson:
+            slots["lesson"] = text.original[slice(*lesson)]
+            hidden.append(lesson)
+    foods = [hit for hit in find_foods(text) if not _inside(hit.start, hit.end, hidden)]
+    if intent in {Intent.SEARCH_PRODUCT, Intent.WHY}:
+        product = find_product(
+            text, _asked_for(text, foods, intent), asking=intent is Intent.SEARCH_PRODUCT
+        )
+        if product:
+            slots["product"] = text.original[slice(*product)]
+            hidden.append(product)
+    elif intent in _BY_CATEGORY:
+        _add_categories(slots, text, foods)
+    else:
+        _add_opinion(slots, text, foods, intent, hidden)
+    _add_closed(slots, text, intent, hidden)
+    item = find_item(text, rejecting=intent is Intent.DISLIKE, replacing=intent is Intent.CRITIQUE)
+    if item is not None and intent is not Intent.FINISHED_LESSON:
+        slots["item_ref"] = item
+    return {key: slots[key] for key in _ORDER if key in slots}
+
+
+def _asked_for(text: Text, foods: list[FoodHit], intent: Intent) -> list[FoodHit]:
+    """Of "I never said I like fish, so why salmon" the food behind the last "why"."""
+    if intent is not Intent.WHY or len(foods) < 2:
+        return foods
+    asked = max(
+        text.folded.rfind(cue) for cue in ("why", "how come", "为什么", "为啥", "凭啥", "咋")
+    )
+    return [hit for hit in foods if hit.start > asked >= 0] or foods
+
+
+def _add_categories(slots: dict[str, object], text: Text, foods: list[FoodHit]) -> None:
+    """Rule 2: a named food becomes its category, wanted or refused."""
+    allergies = find_allergies(text, foods)
+    if allergies.is_certain and (allergies.allergens or allergies.words):
+        guilty = set(allergies.allergens)
+        slots_allergens = [str(allergen) for allergen in allergies.allergens]
+        if slots_allergens:
+            slots["allergens"] = slots_allergens
+        foods = [hit for hit in foods if not guilty & set(hit.food.allergens)]
+    include, exclude = [], []
+    for hit in foods:
+        target = exclude if is_refused(text, hit.start, hit.end) else include
+        target.append(hit.food.category)
+    # 要茶，不要咖啡: what is wanted names the category, what is refused is a part of it.
+    _extend(slots, "include", include)
+    _extend(slots, "exclude", (value for value in exclude if value not in include))
+
+
+def _add_opinion(
+    slots: dict[str, object], text: Text, foods: list[FoodHit], intent: Intent, hidden: list[Span]
+) -> None:
+    """Rules 3 and 4: allergens for allergies, else plain words as categories, narrow as product."""
+    if intent in _CONSTRAINT and mentions_allergy(text):
+        _add_allergens(slots, text, foods, find_allergies(text, foods), hidden)
+        return
+    side = "include" if intent is Intent.LIKE else "exclude"
+    named = {hit for hit in foods if _is_narrow(text, hit)}
+    plain = [hit for hit in foods if hit not in named]
+    narrow = [hit for hit in foods if hit in named]
+    by_law = [hit for hit in foods if hit.food.allergens and hit.word in _ALLERGEN_NAMES]
+    if by_law and intent in _CONSTRAINT:
+        _extend(slots, "allergens", (str(a) for hit in by_law for a in hit.food.allergens))
+        plain, narrow = [[h for h in hits if h not in by_law] for hits in (plain, narrow)]
+    for hit in plain:
+        if hit.food.category in {"organic", "ready_to_eat"}:
+            continue
+        if intent is Intent.SET_CONSTRAINT and not is_refused(text, hit.start, hit.end):
+            if _only_wish(text, hit):
+                _extend(slots, "include", [hit.food.category])
+                continue
+            if is_fine(text, hit.end):
+                continue
+        _extend(slots, side, [hit.food.category])
+    if narrow:
+        span = food_span(text, narrow[0])
+        slots["product"] = text.original[slice(*span)]
+        hidden.append(span)
+
+
+def _is_narrow(text: Text, hit: FoodHit) -> bool:
+    """Narrower than a category by itself, or by what follows: 鱼 is not, 鱼汤 and "egg salad" are."""
+    return not hit.food.is_plain or food_span(text, hit)[1] > hit.end
+
+
+def _only_wish(text: Text, hit: FoodHit) -> bool:
+    before = text.folded[: hit.start]
+    return any(
+        cue in before[-16:]
+        for cue in ("只要", "只吃", "只推", "多推", "多给", "优先", "only ", "always ", "more ")
+    )
+
+
+def _add_allergens(
+    slots: dict[str, object],
+    text: Text,
+    foods: list[FoodHit],
+    allergies: Allergies,
+    hidden: list[Span],
+) -> None:
+    _extend(slots, "allergens", (str(allergen) for allergen in allergies.allergens))
+    if allergies.words:
+        first = next(hit for hit in foods if not hit.food.allergens)
+        span = food_span(text, first)
+        slots["product"] = text.original[slice(*span)]
+        hidden.append(span)
+    elif not foods:
+        cause = find_product(text, [], asking=False)
+        if cause:
+            slots["product"] = text.original[slice(*cause)]
+            hidden.append(cause)
+
+
+def _add_closed(slots: dict[str, object], text: Text, intent: Intent, hidden: list[Span]) -> None:
+    words = [hit for hit in find_words(text) if not _inside(hit.start, hit.end, hidden)]
+    visible = _without(text, hidden)
+    if intent is not Intent.WHY:
+        lesson = [span for span in hidden[:1] if "lesson" in slots]
+        slots.update(find_price(_without(text, lesson)))
+    for slot in ("diet", "occasion"):
+        _extend(slots, slot, (hit.value for hit in words if hit.slot == slot))
+    if intent in _CONSTRAINT or (mentions_allergy(text) and "allergens" in slots):
+        slots.pop("occasion", None)
+    if intent in {Intent.LIKE, Intent.DISLIKE}:
+        _drop(slots, "occasion", {"kids", "elderly"})
+    if "postpartum_or_pregnant" in (slots.get("occasion") or []) and "kids" in slots["occasion"]:  # type: ignore[operator]
+        slots["occasion"] = ["postpartum_or_pregnant"]
+    for slot in ("meal", "season"):
+        values = [hit.value for hit in words if hit.slot == slot]
+        if values:
+            slots[slot] = values[-1]
+    _extend(slots, "taste", find_tastes(visible, lifting=intent is Intent.UNSET_CONSTRAINT))
+    _add_forms(slots, text, words, intent)
+    if intent in {Intent.SEARCH_PRODUCT, Intent.WHY}:
+        for slot in ("include", "exclude", "taste", "diet"):
+            slots.pop(slot, None)
+    if intent is Intent.WHY:
+        for slot in ("meal", "occasion", "season"):
+            slots.pop(slot, None)
+
+
+def _add_forms(slots: dict[str, object], text: Text, words: list[WordHit], intent: Intent) -> None:
+    """Organic, frozen and ready-to-eat: said as words of any kind, not only as foods."""
+    for hit in words:
+        if hit.slot != "include":
+            continue
+        needs = hit.value == "ready_to_eat" and not hit.end - hit.start <= 2
+        refused = not needs and is_refused(text, hit.start, hit.end)
+        side = "exclude" if refused else "include"
+        if intent is Intent.UNSET_CONSTRAINT:
+            side = "exclude" if hit.value == "frozen" else "include"
+        other = "include" if side == "exclude" else "exclude"
+        if hit.value not in (slots.get(other) or []):  # type: ignore[operator]
+            _extend(slots, side, [hit.value])
+
+
+def _extend(slots: dict[str, object], slot: str, values: Iterable[str]) -> None:
+    present = slots.get(slot)
+    merged = list(dict.fromkeys([*(present if isinstance(present, list) else []), *values]))
+    if merged:
+        slots[slot] = merged
+
+
+def _drop(slots: dict[str, object], slot: str, values: set[str]) -> None:
+    present = slots.pop(slot, None)
+    kept = [value for value in present if value not in values] if isinstance(present, list) else []
+    if kept:
+        slots[slot] = kept
+
+
+def _inside(start: int, end: int, spans: list[Span]) -> bool:
+    return any(span_start < end and start < span_end for span_start, span_end in spans)
+
+
+def _without(text: Text, spans: list[Span]) -> Text:
+    """The same text with the spans blanked, so that no word inside them is read again."""
+    folded = text.folded
+    for start, end in spans:
+        folded = folded[:start] + " " * (end - start) + folded[end:]
+    return Text(original=text.original, folded=folded)
