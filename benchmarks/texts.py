@@ -116,11 +116,15 @@ def query_texts(n_texts: int) -> list[str]:
     for number in range(n_texts):
         zh, en = _FOODS[(number * 7) % len(_FOODS)]
         if number % 2:
-            queries.append(f"{_TOPICS[number // 2 % len(_TOPICS)]} {zh if number % 4 == 1 else en}")
+            queries.append(
+                f"{_TOPICS[number // 2 % len(_TOPICS)]} {zh if number % 4 == 1 else en}"
+            )
         else:
             origin = _ORIGINS[number // 2 % len(_ORIGINS)]
             queries.append(f"{origin[0]}{zh}" if number % 4 == 0 else f"{en} from {origin[1]}")
-    return [f"{text} {number // 50}" if number >= 50 else text for number, text in enumerate(queries)]
+    return [
+        f"{text} {number // 50}" if number >= 50 else text for number, text in enumerate(queries)
+    ]
 
 
 def lesson_text(n_sentences: int, start: int = 0) -> str:

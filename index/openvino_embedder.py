@@ -8,6 +8,7 @@ the rows it needs), the tokenizer, and the settings.
 from __future__ import annotations
 
 import json
+import os
 import platform
 import threading
 from collections.abc import Callable, Sequence
@@ -21,10 +22,12 @@ from numpy.typing import NDArray
 from data.errors import ModelError
 from index.embedding import Kind, Progress, Vectors, join_windows, unit, windows
 
-PAD_MULTIPLE = 32
+PAD_MULTIPLE = 16
 """OpenVINO builds a kernel for each new length; single queries are padded so that few occur."""
-TOKENS_PER_BATCH = 4096
-"""More falls out of the cache and is slower."""
+TOKENS_PER_BATCH = 1024
+"""More falls out of a core's cache and is slower."""
+BULK_FROM = 64
+"""So many texts are worth the bulk form: a stream for each core instead of all cores on one."""
 
 
 @cache
@@ -71,11 +74,8 @@ class OpenVinoEmbedder:
         try:
             settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
             self._words: NDArray[np.float16] = np.load(folder / "words.npy", mmap_mode="r")
-            self._network = _core().compile_model(
-                folder / "model.xml",
-                "CPU",
-                {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision()},
-            )
+            self._graph = folder / "model.xml"
+            self._network = self._compile({"PERFORMANCE_HINT": "LATENCY"})
             self._tokenizer = loader.result()
         except (OSError, ValueError, RuntimeError) as error:
             message = (
@@ -88,6 +88,8 @@ class OpenVinoEmbedder:
         self._dim = int(settings["dim"])
         self._pad = int(settings["pad"])
         self._requests = threading.local()
+        self._bulk: Any = None
+        self._bulk_lock = threading.Lock()
 
     @property
     def name(self) -> str:
@@ -138,26 +140,63 @@ class OpenVinoEmbedder:
             return self._infer(encoded, width)
         lengths = np.asarray([len(ids) for ids in encoded])
         order = np.argsort(-lengths, kind="stable")
-        vectors = np.empty((len(encoded), self._dim), dtype=np.float32)
+        batches = []
         done = 0
         while done < len(order):
             width = int(lengths[order[done]])
-            batch = order[done : done + max(1, TOKENS_PER_BATCH // width)]
-            vectors[batch] = self._infer([encoded[i] for i in batch], width)
+            batches.append(order[done : done + max(1, TOKENS_PER_BATCH // width)])
+            done += len(batches[-1])
+        if len(encoded) >= BULK_FROM and len(batches) > 1:
+            return self._run_bulk(encoded, batches)
+        vectors = np.empty((len(encoded), self._dim), dtype=np.float32)
+        for batch in batches:
+            ids = [encoded[number] for number in batch]
+            vectors[batch] = self._infer(ids, len(ids[0]))
+        return vectors
+
+    def _run_bulk(self, encoded: list[list[int]], batches: list[NDArray[np.intp]]) -> Vectors:
+        """Run a batch on each core at a time; a fifth faster than all cores on one batch."""
+        import openvino  # loaded long ago
+
+        vectors = np.empty((len(encoded), self._dim), dtype=np.float32)
+
+        def collect(request: Any, batch: NDArray[np.intp]) -> None:
+            vectors[batch] = unit(np.array(request.get_output_tensor(0).data, dtype=np.float32))
+
+        with self._bulk_lock:
+            if self._bulk is None:
+                n_streams = os.cpu_count() or 1
+                self._bulk = self._compile(
+                    {"NUM_STREAMS": str(n_streams), "INFERENCE_NUM_THREADS": str(n_streams)}
+                )
+            queue = openvino.AsyncInferQueue(self._bulk)
+        queue.set_callback(collect)
+        done = 0
+        for batch in batches:
+            ids = [encoded[number] for number in batch]
+            queue.start_async(list(self._inputs(ids, len(ids[0]))), userdata=batch)
             done += len(batch)
-            if self._progress is not None and len(batch) < len(order):
-                self._progress("embedding", done, len(order))
+            if self._progress is not None:
+                self._progress("embedding", done, len(encoded))
+        queue.wait_all()
         return vectors
 
     def _infer(self, encoded: list[list[int]], width: int) -> Vectors:
+        found = self._request().infer(list(self._inputs(encoded, width)), share_inputs=True)[0]
+        return unit(np.array(found, dtype=np.float32))
+
+    def _inputs(self, encoded: list[list[int]], width: int) -> tuple[Vectors, NDArray[np.int64]]:
         ids = np.full((len(encoded), width), self._pad, dtype=np.int64)
         mask = np.zeros((len(encoded), width), dtype=np.int64)
         for row, one in enumerate(encoded):
             ids[row, : len(one)] = one
             mask[row, : len(one)] = 1
-        words = self._words[ids].astype(np.float32)
-        found = self._request().infer([words, mask], share_inputs=True)[0]
-        return unit(np.array(found, dtype=np.float32))
+        return self._words[ids].astype(np.float32), mask
+
+    def _compile(self, settings: dict[str, str]) -> Any:
+        return _core().compile_model(
+            self._graph, "CPU", settings | {"INFERENCE_PRECISION_HINT": precision()}
+        )
 
     def _request(self) -> Any:
         request = getattr(self._requests, "request", None)
