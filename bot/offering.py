@@ -1,0 +1,303 @@
+"""Offer slates, explain them, search, and say which wish emptied the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+from bot.messages import Button, Reply, Rich, plain
+from bot.rendering import allowed, as_edit, hidden_line, render_slate
+from bot.turn import Turn
+from data.catalogue import Item, ItemId, LessonId
+from data.errors import SafetyViolation
+from data.events import FactKind, ReplyKind, SlateRecord
+from data.mentions import MentionScanner, normalised
+from recommender.constraints import Constraints, HiddenReason
+from recommender.policy import GreedyPolicy
+from recommender.recommend import Recommender
+from recommender.slate import Request, Slate
+
+
+_NO_TIME = timedelta(0)
+
+
+def offer(
+    turn: Turn, *, trigger: str, heading: str = "", without: Iterable[ItemId] = ()
+) -> list[Reply]:
+    """Make a slate for where the dialogue stands, log it, and show it."""
+    request = _request(turn, trigger=trigger, without=without)
+    slate = _choose(turn, turn.engine.recommender, request)
+    if slate is None:
+        return [Reply(spans=plain(turn.words("slate.withheld")))]
+    turn.store.record_slate(slate.record)
+    if slate.is_empty:
+        return [explain_empty(turn, request, slate)]
+    turn.dialog = turn.dialog.showing(slate.record.slate_id)
+    return [render_slate(turn, slate.record, heading=heading)]
+
+
+def _choose(turn: Turn, recommender: Recommender, request: Request) -> Slate | None:
+    """None when the last check of the ranker found what must not be shown; that is counted."""
+    try:
+        return recommender.recommend(
+            turn.profile(),
+            request,
+            at=turn.at,
+            seed=turn.services.new_seed(),
+            slate_id=turn.services.new_slate_id(),
+            creator_rules=turn.store.rules(),
+        )
+    except SafetyViolation:
+        turn.store.count_safety_violation(
+            at=turn.at, where="recommend", item_id=ItemId(request.lesson_id or "")
+        )
+        return None
+
+
+def _request(turn: Turn, *, trigger: str, without: Iterable[ItemId] = ()) -> Request:
+    dialog = turn.dialog
+    return Request(
+        lesson=turn.lesson,
+        text="" if turn.lesson else dialog.topic,
+        wishes=dialog.wishes,
+        words=" ".join(dialog.words),
+        like=dialog.like,
+        without=frozenset({*without, *_shown_before(turn)}),
+        language=turn.words.language,
+        trigger=trigger,
+        chat_kind=turn.sender.chat_kind,
+        replaces=dialog.slate_id,
+    )
+
+
+def _shown_before(turn: Turn) -> set[ItemId]:
+    shown: set[ItemId] = set()
+    for slate_id in turn.dialog.slates:
+        slate = turn.store.slate(slate_id)
+        if slate is not None:
+            shown |= {p.item_id for p in slate.placements}
+    return shown
+
+
+def start_lesson(turn: Turn, lesson_id: LessonId, *, wishes: Constraints | None = None,
+                 words: tuple[str, ...] = (), trigger: str = "lesson") -> list[Reply]:  # fmt: skip
+    """Open the conversation about a finished lesson."""
+    turn.dialog = turn.dialog.opened(lesson_id=lesson_id)
+    lesson = turn.lesson
+    if lesson is None:
+        return [Reply(spans=plain(turn.words("lesson.unknown")), buttons=_lesson_buttons(turn))]
+    if lesson.audience == "minors":
+        return [Reply(spans=plain(turn.words("lesson.minors", lesson=lesson.title)))]
+    if wishes is not None or words:
+        turn.dialog = replace(turn.dialog.wishing(wishes or Constraints(), words), undo="")
+    return offer(turn, trigger=trigger)
+
+
+def _lesson_buttons(turn: Turn) -> tuple[tuple[Button, ...], ...]:
+    return ((turn.button("button.lessons", "lessons", "0"),),)
+
+
+def explain_empty(turn: Turn, request: Request, slate: Slate) -> Reply:
+    """Nothing to show: say why, and offer the smallest step that is not about safety."""
+    words = turn.words
+    rich = Rich()
+    buttons: list[tuple[Button, ...]] = []
+    wishes = request.wishes
+    blocked = _blocking(slate)
+    if blocked & {HiddenReason.PRICE, HiddenReason.CATEGORY, HiddenReason.EXCLUDED}:
+        rich.line(words("empty.wishes", wishes=describe_wishes(turn, wishes)))
+        buttons += [(button,) for button in relaxations(turn, request)]
+    elif slate.is_silent and request.lesson is not None and not slate.record.candidates:
+        rich.line(words("empty.silent", lesson=request.lesson.title))
+    elif slate.is_silent:
+        rich.line(words("empty.nothing_near"))
+    else:
+        rich.line(words("empty.all_hidden"))
+    told = hidden_line(turn, slate.record.filters)
+    if told:
+        rich.line(told)
+    if not wishes == Constraints() or turn.dialog.words:
+        buttons.append((turn.button("button.clear_wishes", "clear", ""),))
+    if slate.record.replaces is not None:
+        buttons.append((turn.button("button.back", "show", slate.record.replaces),))
+    buttons.append((turn.button("button.lessons", "lessons", "0"),))
+    return Reply(spans=rich.done(), buttons=tuple(buttons))
+
+
+def _blocking(slate: Slate) -> set[HiddenReason]:
+    return {HiddenReason(reason) for reason in slate.record.filters}
+
+
+def relaxations(turn: Turn, request: Request) -> list[Button]:
+    """Buttons that lift one wish each, cheapest step first; never a safety rule.
+
+    The new price limit is the lowest price at which something fits.
+    """
+    words = turn.words
+    buttons: list[Button] = []
+    free = _without_price(request.wishes)
+    if free != request.wishes:
+        found = _candidates(turn, replace(request, wishes=free))
+        prices = sorted(item.price for item in found if item.price is not None)
+        limit = _next_limit(prices, request.wishes)
+        if limit is not None:
+            currency = next(item.currency for item in found if item.price is not None)
+            label = words("button.relax_price", price=words.amount(limit, currency))
+            buttons.append(turn.labelled(label, "relax", f"price:{limit}"))
+    if request.wishes.include and _candidates(
+        turn, replace(request, wishes=replace(request.wishes, include=frozenset()))
+    ):
+        names = words.several(words.category(c) for c in sorted(request.wishes.include))
+        buttons.append(
+            turn.labelled(words("button.relax_include", what=names), "relax", "include")
+        )
+    for word in sorted(request.wishes.exclude)[:2]:
+        less = replace(request.wishes, exclude=request.wishes.exclude - {word})
+        if _candidates(turn, replace(request, wishes=less)):
+            label = words("button.relax_exclude", what=words.category(word))
+            if len(word.encode()) <= 24:
+                buttons.append(turn.labelled(label, "relax", f"exclude:{word}"))
+    return buttons[:3]
+
+
+def _next_limit(prices: list[Decimal], wishes: Constraints) -> Decimal | None:
+    limits = [p for p in (wishes.price_max, wishes.price_below) if p is not None]
+    if not limits:
+        return prices[0] if prices else None
+    return next((price for price in prices if price >= min(limits)), None)
+
+
+def _without_price(wishes: Constraints) -> Constraints:
+    return replace(wishes, price_max=None, price_min=None, price_below=None, price_above=None)
+
+
+def _candidates(turn: Turn, request: Request) -> list[Item]:
+    slate = _choose(turn, turn.engine.recommender, request)
+    if slate is None:
+        return []
+    by_id = turn.engine.catalogue.items_by_id
+    return [by_id[item_id] for item_id in slate.record.candidates]
+
+
+def describe_wishes(turn: Turn, wishes: Constraints) -> str:
+    """The conversation's hard wishes in words."""
+    words = turn.words
+    parts: list[str] = []
+    if wishes.include:
+        parts.append(words.several(words.category(c) for c in sorted(wishes.include)))
+    if wishes.exclude:
+        what = words.several(words.category(c) for c in sorted(wishes.exclude))
+        parts.append(words("wish.without", what=what))
+    if wishes.price_max is not None:
+        parts.append(words("wish.price_max", price=words.amount(wishes.price_max, "CNY")))
+    if wishes.price_below is not None:
+        parts.append(words("wish.price_below", price=words.amount(wishes.price_below, "CNY")))
+    if wishes.price_min is not None:
+        parts.append(words("wish.price_min", price=words.amount(wishes.price_min, "CNY")))
+    if wishes.price_above is not None:
+        parts.append(words("wish.price_above", price=words.amount(wishes.price_above, "CNY")))
+    parts += [words.diet(diet) for diet in sorted(wishes.diets)]
+    parts += [words("wish.no_allergen", what=words.allergen(a)) for a in sorted(wishes.allergens)]
+    return words.several(parts) if parts else words("wish.none")
+
+
+def explain(turn: Turn, slate: SlateRecord, number: int | None = None) -> Reply:
+    """Why these items: the lesson's sentence, the person's own words, and how we choose."""
+    words = turn.words
+    rich = Rich().line(words("why.heading"), bold=True)
+    for entry in allowed(turn, slate):
+        if number is not None and entry.number != number:
+            continue
+        rich.line()
+        rich.line(f"{entry.number}. {words.name(entry.item)}", bold=True)
+        if entry.placement.evidence and slate.lesson_id is not None:
+            rich.line(words("why.evidence"))
+            rich.quote(words("item.evidence", sentence=entry.placement.evidence))
+        else:
+            rich.line(words("why.no_evidence"))
+        if entry.placement.explored:
+            rich.line(words("why.explored"))
+        if entry.item.sponsored:
+            rich.line(words("why.sponsored"))
+    told = [
+        fact_words(turn, f.kind, f.value) for f in turn.facts() if f.kind is not FactKind.LANGUAGE
+    ]
+    rich.line()
+    if told:
+        rich.line(words("why.facts", facts=words.several(told)))
+    if not turn.dialog.wishes == Constraints():
+        rich.line(words("why.wishes", wishes=describe_wishes(turn, turn.dialog.wishes)))
+    rich.line(words("why.how"))
+    back = (turn.button("button.back", "show", slate.slate_id),)
+    return Reply(
+        spans=rich.done(),
+        buttons=(back,),
+        item_ids=tuple(entry.item.item_id for entry in allowed(turn, slate)),
+    )
+
+
+def fact_words(turn: Turn, kind: FactKind, value: str) -> str:
+    words = turn.words
+    match kind:
+        case FactKind.ALLERGEN:
+            return words("fact.allergen", value=words.allergen(value))
+        case FactKind.AVOID:
+            return words("fact.avoid", value=value)
+        case FactKind.DIET:
+            return words("fact.diet", value=words.diet(value))
+        case FactKind.EXCLUDE:
+            return words("fact.exclude", value=words.category(value))
+        case FactKind.PRICE_MAX:
+            return words("fact.price_max", value=words.amount(Decimal(value), "CNY"))
+        case FactKind.PREFER:
+            return words("fact.prefer", value=words.category(value))
+        case FactKind.LANGUAGE:
+            return words("fact.language", value=value)
+
+
+def others(turn: Turn, slate: SlateRecord) -> list[Reply]:
+    """Three more, none of them seen in this conversation."""
+    turn.log(ReplyKind.SKIP, slate_id=slate.slate_id)
+    return [as_edit(reply) for reply in offer(turn, trigger="more")]
+
+
+def search(turn: Turn, product: str) -> list[Reply]:
+    """What is on sale under that name, or the nearest things; and say which it is."""
+    recommender = replace(
+        turn.engine.recommender,
+        policy=GreedyPolicy(),
+        cooldowns=replace(
+            turn.engine.recommender.cooldowns,
+            after_impression=_NO_TIME,
+            after_dislike=_NO_TIME,
+            after_purchase=_NO_TIME,
+            category_impressions_a_day=10**6,
+        ),
+    )
+    request = Request(
+        text=product, language=turn.words.language, trigger="search",
+        chat_kind=turn.sender.chat_kind, replaces=turn.dialog.slate_id,
+    )  # fmt: skip
+    slate = _choose(turn, recommender, request)
+    if slate is None:
+        return [Reply(spans=plain(turn.words("slate.withheld")))]
+    turn.store.record_slate(slate.record)
+    if slate.is_empty:
+        rich = Rich().line(turn.words("search.none", product=product))
+        told = hidden_line(turn, slate.record.filters)
+        if told:
+            rich.line(told)
+        return [Reply(spans=rich.done(), buttons=_lesson_buttons(turn))]
+    turn.dialog = turn.dialog.showing(slate.record.slate_id)
+    key = "search.exact" if any(is_named(item, product) for item in slate.items) else "search.near"
+    return [render_slate(turn, slate.record, heading=turn.words(key, product=product))]
+
+
+def is_named(item: Item, product: str) -> bool:
+    """Whether the item goes by that name."""
+    names = f"{item.name_zh}\n{item.name_en}"
+    return normalised(product).strip() in normalised(names) or bool(
+        MentionScanner([product]).find(names)
+    )

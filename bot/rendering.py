@@ -1,0 +1,183 @@
+"""Turn slates and items into messages. Reads records, so that an old slate renders like a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from bot.messages import Button, Picture, Reply, Rich
+from bot.turn import Turn
+from data.catalogue import Item, ItemId
+from data.events import Placement, ReplyKind, SlateRecord
+from recommender.constraints import Constraints, HiddenReason
+from recommender.profile import standing
+from recommender.safety import safety_reason
+
+_HIDDEN_TOLD = (
+    HiddenReason.ALLERGEN,
+    HiddenReason.ALLERGEN_TRACES,
+    HiddenReason.ALLERGEN_UNKNOWN,
+    HiddenReason.AVOIDED,
+    HiddenReason.DIET,
+    HiddenReason.DIET_UNKNOWN,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A placement with its item, as it may be shown to this person now."""
+
+    placement: Placement
+    item: Item
+
+    @property
+    def number(self) -> int:
+        """What people call it: 1, 2, 3."""
+        return self.placement.position + 1
+
+
+def allowed(turn: Turn, slate: SlateRecord) -> list[Shown]:
+    """The slate's items that may be shown now; rules said since then count too."""
+    constraints = turn.profile().constraints.merged(turn.dialog.wishes)
+    strict = Constraints(
+        allergens=constraints.allergens, avoid=constraints.avoid, diets=constraints.diets
+    )
+    shown: list[Shown] = []
+    for placement in slate.placements:
+        item = turn.item(placement.item_id)
+        if item is not None and safety_reason(item, strict, at=turn.at) is None:
+            shown.append(Shown(placement, item))
+    return shown
+
+
+def render_slate(turn: Turn, slate: SlateRecord, *, heading: str = "") -> Reply:
+    """The slate as one message with its buttons."""
+    words = turn.words
+    shown = allowed(turn, slate)
+    rich = Rich().line(heading or _heading(turn, slate), bold=True).line()
+    for entry in shown:
+        _item_lines(turn, entry, rich, is_lesson=slate.lesson_id is not None)
+    if len(shown) < len(slate.placements):
+        rich.line(words("slate.some_hidden", n=len(slate.placements) - len(shown)), italic=True)
+    told = hidden_line(turn, slate.filters)
+    if told:
+        rich.line(told, italic=True)
+    rich.line(words("slate.ask"))
+    first = shown[0].item if shown else None
+    return Reply(
+        spans=rich.done(),
+        buttons=slate_buttons(turn, slate, shown),
+        picture=Picture(url=first.image_url, alternative=words.name(first))
+        if first is not None and first.image_url
+        else None,
+        slate_id=slate.slate_id,
+        item_ids=tuple(entry.item.item_id for entry in shown),
+    )
+
+
+def _heading(turn: Turn, slate: SlateRecord) -> str:
+    lesson = turn.engine.catalogue.lessons_by_id.get(slate.lesson_id or "")  # type: ignore[call-overload]
+    if lesson is not None:
+        return turn.words("slate.intro", lesson=lesson.title)
+    if slate.query:
+        return turn.words("slate.topic", topic=slate.query[:60])
+    return turn.words("slate.plain")
+
+
+def _item_lines(turn: Turn, entry: Shown, rich: Rich, *, is_lesson: bool) -> None:
+    words, item = turn.words, entry.item
+    rich.add(f"{entry.number}. {words.name(item)}", bold=True)
+    rich.line(f" · {words.price(item)}" + (f" · {words('item.ad')}" if item.sponsored else ""))
+    rich.line(words.allergen_line(item))
+    if is_lesson and entry.placement.evidence:
+        rich.quote(words("item.evidence", sentence=entry.placement.evidence))
+    elif item.description(words.language):
+        rich.line(item.description(words.language))
+    rich.line()
+
+
+def hidden_line(turn: Turn, filters: Mapping[str, int]) -> str:
+    """How many items a declared allergy or diet hid, and why; empty when none."""
+    parts = [
+        turn.words(f"hidden.{reason}", n=filters[str(reason)])
+        for reason in _HIDDEN_TOLD
+        if filters.get(str(reason))
+    ]
+    return turn.words("hidden.line", parts=turn.words.several(parts)) if parts else ""
+
+
+def slate_buttons(
+    turn: Turn, slate: SlateRecord, shown: list[Shown]
+) -> tuple[tuple[Button, ...], ...]:
+    answers = _answers(turn, slate)
+    rows = [_item_buttons(turn, slate, entry, answers.get(entry.item.item_id)) for entry in shown]
+    last = [
+        turn.button("button.why", "why", slate.slate_id),
+        turn.button("button.others", "others", slate.slate_id),
+    ]
+    if slate.replaces is not None:
+        last.append(turn.button("button.back", "show", slate.replaces))
+    return (*rows, tuple(last))
+
+
+def _item_buttons(
+    turn: Turn, slate: SlateRecord, entry: Shown, answer: ReplyKind | None
+) -> tuple[Button, ...]:
+    place = f"{slate.slate_id}:{entry.placement.position}"
+    n = entry.number
+    like = "button.liked" if answer in (ReplyKind.LIKE, ReplyKind.SAVE) else "button.like"
+    dislike = "button.disliked" if answer is ReplyKind.DISLIKE else "button.dislike"
+    return (
+        turn.labelled(turn.words(like, number=n), "like", place),
+        turn.labelled(turn.words(dislike, number=n), "dislike", place),
+        turn.labelled(turn.words("button.buy", number=n), "buy", place),
+    )
+
+
+def _answers(turn: Turn, slate: SlateRecord) -> Mapping[ItemId, ReplyKind]:
+    """The last standing like or dislike per item of this slate."""
+    found: dict[ItemId, ReplyKind] = {}
+    for reply in standing(turn.store.replies(user_key=turn.sender.user_key)):
+        if (
+            reply.slate_id == slate.slate_id
+            and reply.item_id is not None
+            and reply.kind in (ReplyKind.LIKE, ReplyKind.DISLIKE, ReplyKind.SAVE)
+        ):
+            found[reply.item_id] = reply.kind
+    return found
+
+
+def render_item(turn: Turn, slate: SlateRecord, entry: Shown) -> Reply:
+    """One item in full, with the way to buy it."""
+    words, item = turn.words, entry.item
+    rich = Rich().add(words.name(item), bold=True)
+    rich.line(f" · {words.price(item)}" + (f" · {words('item.ad')}" if item.sponsored else ""))
+    rich.line(words.allergen_line(item))
+    rich.line()
+    if item.description(words.language):
+        rich.line(item.description(words.language))
+    if item.origin:
+        rich.line(words("item.origin", origin=item.origin))
+    if entry.placement.evidence:
+        rich.quote(words("item.evidence", sentence=entry.placement.evidence))
+    place = f"{slate.slate_id}:{entry.placement.position}"
+    buttons: list[tuple[Button, ...]] = []
+    if item.buy_url:
+        buttons.append((Button(label=words("button.shop"), url=item.buy_url),))
+    else:
+        rich.line(words("item.no_shop"))
+    buttons.append((turn.button("button.bought", "bought", place),))
+    buttons.append((turn.button("button.back", "show", slate.slate_id),))
+    return Reply(
+        spans=rich.done(),
+        buttons=tuple(buttons),
+        picture=Picture(url=item.image_url, alternative=words.name(item))
+        if item.image_url
+        else None,
+        item_ids=(item.item_id,),
+    )
+
+
+def as_edit(reply: Reply, notice: str = "") -> Reply:
+    """The same message in the place of the one whose button was pressed."""
+    return replace(reply, is_edit=True, notice=notice)
