@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
+from itertools import combinations
 from types import MappingProxyType
 from typing import NewType
 
 from data.errors import InvalidInput
+from data.mentions import singular
 from data.vocabulary import FOOD_CATEGORIES, Allergen, Language
 
 FoodId = NewType("FoodId", str)
@@ -185,7 +187,9 @@ def read_json_lines(source: Traversable) -> Iterator[tuple[str, dict[str, object
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
-            raise InvalidInput(f"{place}: is no JSON ({error}); write one object a line.") from error
+            raise InvalidInput(
+                f"{place}: is no JSON ({error}); write one object a line."
+            ) from error
         if not isinstance(row, dict):
             raise InvalidInput(f"{place}: is no JSON object; write one object a line.")
         yield place, row
@@ -248,3 +252,76 @@ def _language(key: str, place: str) -> Language:
         return Language(key)
     except ValueError:
         raise InvalidInput(f"{place}: {key!r} is no language; use zh or en.") from None
+
+
+def problems() -> list[str]:
+    """Check all knowledge files found; every sentence names a place; empty when they agree."""
+    foods = load_foods()
+    return [
+        *_kind_problems(foods),
+        *_name_problems(foods),
+        *_friend_problems(foods, load_false_friends()),
+        *_reference_problems(foods),
+    ]
+
+
+def _kind_problems(foods: Mapping[FoodId, Food]) -> Iterator[str]:
+    for food in foods.values():
+        for column, ids in (("broader", food.broader), ("made_of", food.made_of)):
+            for unknown in sorted(set(ids) - set(foods)):
+                yield f"foods.tsv: {food.food_id}: {column} names the unknown food {unknown!r}"
+        if food.food_id in closure(food.food_id, foods):
+            yield f"foods.tsv: {food.food_id}: is broader than itself"
+        if not (food.zh and food.en):
+            yield f"foods.tsv: {food.food_id}: lacks a Chinese or an English name"
+
+
+def _name_problems(foods: Mapping[FoodId, Food]) -> Iterator[str]:
+    owners: dict[tuple[Language, str], list[FoodId]] = {}
+    for food in foods.values():
+        for language in Language:
+            for name in {_folded(name) for name in food.names(language)}:
+                owners.setdefault((language, name), []).append(food.food_id)
+    for (language, name), ids in owners.items():
+        for first, second in combinations(ids, 2):
+            if second not in closure(first, foods) and first not in closure(second, foods):
+                yield f"foods.tsv: {name!r} ({language}) is claimed by {first} and {second}"
+
+
+def _friend_problems(
+    foods: Mapping[FoodId, Food], friends: Iterable[FalseFriend]
+) -> Iterator[str]:
+    seen: set[tuple[Language, str]] = set()
+    for friend in friends:
+        place = f"false_friends.tsv: {friend.phrase!r}"
+        key = (friend.language, _folded(friend.phrase))
+        if key in seen:
+            yield f"{place}: stands twice"
+        seen.add(key)
+        for food_id in sorted(friend.not_foods - {ANY_FOOD}):
+            if food_id not in foods:
+                yield f"{place}: names the unknown food {food_id!r}"
+
+
+def _reference_problems(foods: Mapping[FoodId, Food]) -> Iterator[str]:
+    for source in sorted(knowledge_folder().iterdir(), key=lambda found: found.name):
+        if source.name.startswith("topics_") and source.name.endswith(".jsonl"):
+            for place, row in read_json_lines(source):
+                for column in ("foods", "avoid"):
+                    named = row.get(column, {})
+                    ids = named if isinstance(named, dict) else ()
+                    yield from _unknown(ids, foods, f"{place}: {column}")
+        elif source.name == "dishes.tsv":
+            for place, cells in read_table(source):
+                parts = _cells(cells.get("ingredients", ""))
+                yield from _unknown((part.split(":")[0] for part in parts), foods, place)
+
+
+def _unknown(ids: Iterable[str], foods: Mapping[FoodId, Food], place: str) -> Iterator[str]:
+    for food_id in ids:
+        if food_id not in foods:
+            yield f"{place}: names the unknown food {food_id!r}"
+
+
+def _folded(name: str) -> str:
+    return " ".join(singular(word) for word in name.casefold().split())
