@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
@@ -95,27 +96,25 @@ class LexicalIndex:
     def build_from_terms(cls, texts: Iterable[Sequence[str]]) -> LexicalIndex:
         """Index texts that are already cut into terms."""
         vocabulary: dict[str, int] = {}
-        terms: list[NDArray[np.int32]] = []
-        counts: list[NDArray[np.int32]] = []
-        sizes: list[int] = []
-        lengths: list[int] = []
+        # Flat arrays: a million texts are a few hundred megabytes, not millions of objects.
+        terms, counts, sizes, lengths = (array("i") for _ in range(4))
         for text in texts:
             counted = Counter(text)
-            numbers = [vocabulary.setdefault(term, len(vocabulary)) for term in counted]
-            terms.append(np.asarray(numbers, dtype=np.int32))
-            counts.append(np.fromiter(counted.values(), dtype=np.int32, count=len(counted)))
+            terms.extend([vocabulary.setdefault(term, len(vocabulary)) for term in counted])
+            counts.extend(counted.values())
             sizes.append(len(counted))
             lengths.append(len(text))
         n_texts = len(sizes)
-        term_of = np.concatenate(terms) if terms else np.zeros(0, dtype=np.int32)
-        frequency = np.concatenate(counts) if counts else np.zeros(0, dtype=np.int32)
+        term_of, frequency = np.array(terms, dtype=np.int32), np.array(counts, dtype=np.int32)
         row_of = np.repeat(np.arange(n_texts, dtype=np.int32), sizes)
         order = np.argsort(term_of, kind="stable")
         term_of, frequency, row_of = term_of[order], frequency[order], row_of[order]
         document_frequency = np.bincount(term_of, minlength=len(vocabulary))
         starts = np.concatenate([[0], np.cumsum(document_frequency)]).astype(np.int64)
         idf = np.log1p((n_texts - document_frequency + 0.5) / (document_frequency + 0.5))
-        relative = np.asarray(lengths, dtype=np.float64) / max(1.0, float(np.mean(lengths or [1])))
+        relative = np.asarray(lengths, dtype=np.float64) / max(
+            1.0, float(np.mean(lengths or array("i", [1])))
+        )
         saturation = K1 * (1 - B + B * relative)
         weights = idf[term_of] * frequency * (K1 + 1) / (frequency + saturation[row_of])
         return cls(vocabulary, starts, row_of, weights.astype(np.float32), n_texts)
