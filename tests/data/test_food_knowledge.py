@@ -153,6 +153,25 @@ def test_known_false_alarms_carry_no_allergen(food_id: str) -> None:
     assert load_foods()[FoodId(food_id)].allergens == frozenset()
 
 
+@pytest.mark.parametrize(
+    ("name", "language", "allergen"),
+    [
+        ("虾饺", Language.ZH, Allergen.CRUSTACEANS),
+        ("螺蛳粉", Language.ZH, Allergen.MOLLUSCS),
+        ("百利甜", Language.ZH, Allergen.MILK),
+        ("咖喱块", Language.ZH, Allergen.MUSTARD),
+        ("fish stock", Language.EN, Allergen.FISH),
+        ("amaretto", Language.EN, Allergen.NUTS),
+        ("egg fried rice", Language.EN, Allergen.EGGS),
+    ],
+)
+def test_a_long_name_does_not_hide_the_allergen_of_the_food_inside_it(
+    name: str, language: Language, allergen: Allergen
+) -> None:
+    (food_id,) = food_called(name, language)
+    assert allergen in load_foods()[FoodId(food_id)].allergens
+
+
 def test_staple_levels_are_graded_and_differ_between_the_two_kitchens() -> None:
     foods = load_foods()
     assert {food.staple_zh for food in foods.values()} == set(range(6))
