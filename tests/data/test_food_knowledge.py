@@ -213,6 +213,24 @@ def test_no_false_friend_is_the_name_of_a_food() -> None:
         assert phrases & names == set()
 
 
+def test_every_false_friend_hides_a_mention_and_leaves_no_allergen_behind() -> None:
+    owner = {
+        name: food
+        for food in load_foods().values()
+        for language in Language
+        for name in food.names(language)
+    }
+    scanner = MentionScanner(owner)
+    for friend in load_false_friends():
+        if ANY_FOOD in friend.not_foods:
+            continue
+        inside = [owner[mention.phrase] for mention in scanner.find(friend.phrase)]
+        hidden = [food for food in inside if friend.hides(food.food_id)]
+        assert hidden, f"{friend.phrase!r} hides nothing"
+        left = [food.food_id for food in inside if food.allergens and food not in hidden]
+        assert left == [], f"{friend.phrase!r} still mentions a food with an allergen"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
