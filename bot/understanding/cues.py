@@ -189,11 +189,37 @@ _CUES: tuple[tuple[str, str], ...] = (
 )
 _PATTERNS = tuple((name, re.compile(pattern)) for name, pattern in _CUES)
 
-_FOUND = (
-    "item price_limit price_wish food plain_food narrow_food refused_food wanted_food diet taste"
-    " meal occasion season allergy may_be_allergy allergy_word emergency"
-).split()
-_SHAPE = "question exclamation chinese short medium long bare_food quoted starts_i latin_in_chinese".split()
+_FOUND = [
+    "item",
+    "price_limit",
+    "price_wish",
+    "food",
+    "plain_food",
+    "narrow_food",
+    "refused_food",
+    "wanted_food",
+    "diet",
+    "taste",
+    "meal",
+    "occasion",
+    "season",
+    "allergy",
+    "may_be_allergy",
+    "allergy_word",
+    "emergency",
+]
+_SHAPE = [
+    "question",
+    "exclamation",
+    "chinese",
+    "short",
+    "medium",
+    "long",
+    "bare_food",
+    "quoted",
+    "starts_i",
+    "latin_in_chinese",
+]
 CUE_NAMES: tuple[str, ...] = (*(name for name, _ in _PATTERNS), *_FOUND, *_SHAPE)
 """The meaning of each column of `cue_vector`."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections import Counter
@@ -30,7 +31,7 @@ def grams(text: Text) -> list[str]:
             found.append(f"w:{token}")
             padded = f"<{token}>"
             found.extend(padded[i : i + 4] for i in range(len(padded) - 3))
-    found.extend(f"w:{first} {second}" for first, second in zip(words, words[1:], strict=False))
+    found.extend(f"w:{first} {second}" for first, second in itertools.pairwise(words))
     found.extend(f"w:{a} {b} {c}" for a, b, c in zip(words, words[1:], words[2:], strict=False))
     if words:
         found.append(f"^{words[0]}")
@@ -62,4 +63,5 @@ def gram_matrix(
             if column is not None:
                 matrix[row, column] = (1 + math.log(count)) * weights[column]
     lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
-    return matrix / np.maximum(lengths, 1e-9)
+    scaled: NDArray[np.float32] = matrix / np.maximum(lengths, 1e-9)
+    return scaled

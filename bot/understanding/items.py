@@ -41,10 +41,17 @@ _PATTERNS: tuple[tuple[re.Pattern[str], int | None], ...] = (
         ),
         None,
     ),
+    (re.compile(r"(?:是|，|,)\s*([123])(?=号?\W*$|号?[，,。])"), None),
+    (
+        re.compile(
+            r"\b(?:swap|change|switch|replace|say|nah,?|no,?|take|i'd go|go with|make it|love|want) (one|two|three)\b(?=\s*(?:for|with|to|please|$|[,.!]))"
+        ),
+        None,
+    ),
     (re.compile(r"\b([123]) (?:it is|please|pls|is|looks|sounds|for me)\b"), None),
     (
         re.compile(
-            rf"\b(first|1st|second|2nd|third|3rd)(?!{_LESSON})(?!\s*(?:,? ?(?:i|thing|of|helping|thought|thoughts|hand|nature|opinion|guess|rate|class)\b))\b"
+            rf"(?<!\ba )(?<!\bper )(?<!\bevery )\b(first|1st|second|2nd|third|3rd)(?!{_LESSON})(?!\s*(?:,? ?(?:i|thing|of|helping|thought|thoughts|hand|nature|opinion|guess|rate|class)\b))\b"
         ),
         None,
     ),
@@ -83,7 +90,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], int | None], ...] = (
     ),
     (
         re.compile(
-            r"打头|排第一|排头|首个|头一(?:个|款|样|道|盘|份)|最前(?:面|头)?|第1|开头(?:那|的|第)?(?:个|款|样)|最上面|(?<![旁两])左边|头(?:里)?(?:那|这)(?:个|款|样)"
+            r"打头|排第一|排头|首个|(?<!老)头一(?:个|款|样|道|盘|份)|最前(?:面|头)?|第1|开头(?:那|的|第)?(?:个|款|样)|最上面|(?<![旁两])左边|头(?:里)?(?:那|这)(?:个|款|样)"
         ),
         1,
     ),
@@ -205,7 +212,7 @@ def _mentions(folded: str) -> list[tuple[int, int, int]]:
                 word = match.group(1)
                 value = _ZH_NUMBERS.get(word) or _EN_NUMBERS[word]
             if not any(other[0] < end and start < other[1] for other in found):
-                found.append((match.start() if fixed is not None else match.start(), end, value))
+                found.append((match.start(), end, value))
     if _EARLIER.search(folded):
         found = [
             m

@@ -13,27 +13,33 @@ _QUOTED = re.compile(
 )
 _NUMBERED = re.compile(
     r"第\s*[\d一二三四五六七八九十百零两]+\s*(?:课|讲|节课?|章|单元|集|期|部分|堂课?|模块|回|天(?=课|的课))"
-    r"|\b(?:lesson|module|unit|chapter|class|part|session|episode|lecture|week|day|step)\s*#?(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b"
+    r"|\b(?:lesson|module|unit|chapter|class|part|session|episode|lecture|week|day|step|video|course)\s*#?(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b"
 )
 _ABOUT_ZH = re.compile(
     r"(?:讲|关于|介绍|有关|教)(?:的)?(?:怎么|如何|怎样)?(?P<title>[^，。,.!！?？~\s]{1,16}?)(?:的)?(?:那|这)?(?:一)?(?:节课?|课程?|堂课?|章节?|段|期|讲|集|门课?|个视频|视频)(?!一)"
 )
 _VERB_DONE = r"(?:学习?|看|听|上|刷|啃|肝|补|搞|弄|读|跟|撸|拿|通|整|做|过|修|追|磕|念|走|练|攻)(?:完|掉|懂|透|下|好|关|过|定|毕|到底|到头|一遍|了一遍|完一遍)(?:了|咯|啦|喽)?"
 _OBJECT_ZH = re.compile(
-    rf"把(?P<title>[^，。,.!！?？~]{{1,24}}?)(?:全部?|都|也|给|终于|总算|一口气|彻底|已经|从头到尾|好好)*(?:{_VERB_DONE}|搞定|拿下|结束|完成|KO|ko|干掉|done|finish)"
+    rf"把(?P<title>[^，。,.!！?？~]{{1,24}}?)(?:全部?|都|也|给|终于|总算|一口气|彻底|已经|从头到尾|好好)*(?:{_VERB_DONE}|搞定|拿下|结束|完成|KO|ko|干掉|done|finish|(?:看|学|听|上|刷)了)"
 )
 _AFTER_VERB_ZH = re.compile(
     rf"(?:{_VERB_DONE}|完成(?:了)?|结束(?:了)?|毕业于?|结业|通过了?|拿下(?:了)?|搞定(?:了)?|finish(?:ed)?(?:了)?|done(?:了)?|听了|看了|学了|上了|学的是)(?:一下|一遍|整个|全部|这|那|节|堂|门|一|本|套|你们|咱们|我们|的|个)*\s*[:：]?\s*(?P<title>[^，。,.!！?？~；;…✅]{{1,20}})"
 )
+_OF_COURSE_ZH = re.compile(
+    r"(?:那个|这个|那|这|节|堂|门|把|学了|上了|看了|听了|学完|看完|听完|上完|^)(?:一)?(?:节|堂|门|个)?(?P<title>[^，。,.!！?？~\s]{1,12}?)的(?:那|这)?(?:一)?(?:节|堂|门)?(?:课程|课|视频)"
+)
 _BEFORE_VERB_ZH = re.compile(
-    rf"(?P<title>[^，。,.!！?？~；;:：]{{1,24}}?)(?:这|那)?(?:一)?(?:节课?|门课?|堂课?|章节?|系列课?|课程?|讲座?|单元|视频|专题)?(?:我|俺|咱|人家|终于|总算|已经|刚刚?|也|都|全部?|今天|昨天|昨晚|算|一口气|顺利|全|可算)*(?:{_VERB_DONE}|完成|结束|搞定|打卡|结业|毕业|通关|下课|收工|完结|完事|完了|到手|过了|(?<![a-z])(?:over|done|get|finish(?:ed)?|complete[d]?)(?![a-z])|学到了|播完|✅|☑️|✔️)"
+    rf"(?P<title>[^，。,.!！?？~；;:：]{{1,24}}?)(?:这|那)?(?:一)?(?:节课?|门课?|堂课?|章节?|系列课?|课程?|讲座?|单元|视频|专题)?(?:我|俺|咱|人家|终于|总算|已经|刚刚?|已经?|也|都|全部?|今天|昨天|昨晚|算|一口气|顺利|全|可算)*(?:{_VERB_DONE}|完成|结束|搞定|打卡|结业|毕业|通关|下课|收工|完结|完事|完了|到手|过了|(?<![a-z])(?:over|done|get|finish(?:ed)?|complete[d]?)(?![a-z])|学到了|播完|✅|☑️|✔️)"
 )
 _THAT_ZH = re.compile(
     r"(?P<title>[^，。,.!！?？~；;:：\s]{1,16}?)(?:的)?(?:那|这)(?:一)?(?:节|门|堂|章|讲|集|课|系列|期)(?:课)?"
 )
+_CLAUSE_ZH = re.compile(
+    rf"^\W*(?P<title>[^，,。！!？?\s]{{3,20}})[，,]\s*(?:我|俺|咱)?(?:全|都|已经|终于|总算|也)*{_VERB_DONE}"
+)
 _KIND_EN = r"(?:lessons?|courses?|class(?:es)?|modules?|units?|chapters?|videos?|series|lectures?|sessions?|workshops?|tutorials?|one|bit|part|episode|masterclass|section|talk|training|bootcamp|livestream|webinar)"
-_STOP_EN = rf"(?=\s+(?:{_KIND_EN})\b|\s*[,.!?;:…(\"✅🎉]|\s+[-–—]\s*|\s+(?:and|so|now|today|yesterday|tonight|during|but|is|was|are|what|this|just|finally|btw|with|last|in one|at last|already|yay|woo\w*|then|which|over|before|after|while|a (?:minute|moment|second)|got|any|anything|please|pls|lol|omg|haha|phew|\U0001f389|can|need|want|looking|i'm|im|i|for me|done|finished|completed|about to|really|loved|quite|from start|all the way|earlier|morning|ok|hungry|show|give|recommend|suggest|here|course|feeling|under)\b|\s*$)"
-_LEAD_EN = r"(?:(?:the|that|this|my|your|our|a|an|all|of|up|on|whole|entire|today's|watching|reading|listening to|last|final|video|lesson|lecture|chapter|class|course|module|unit|session|thing|about|with|test|quiz|for|series|doing|taking|studying|going through|working through|learning|end|part|one|on|how|called|titled|named|part of|bits?|your|:|-)\s+)*"
+_STOP_EN = rf"(?=\s+(?:{_KIND_EN})\b|\s*[,.!?;:…(\"✅🎉]|\s+[-–—]\s*|\s+(?:and|so|now|today|yesterday|tonight|during|but|is|was|are|what|this|just|finally|btw|with|last|in one|at last|already|yay|woo\w*|then|which|over|before|after|while|a (?:minute|moment|second)|got|any|anything|please|pls|lol|omg|haha|phew|\U0001f389|can|need|want|looking|i'm|im|i've|ive|we've|to the end|i|for me|done|finished|completed|about to|really|loved|quite|from start|all the way|earlier|morning|to|quiz|test|exam|ok|hungry|show|give|recommend|suggest|here|course|feeling|under)\b|\s*$)"
+_LEAD_EN = r"(?:(?:the whole|the entire|whole of|the|that|this|my|your|our|a|an|all|of|up|on|today's|watching|reading|listening to|last|final|video|lesson|lecture|chapter|class|course|module|unit|session|thing|about|with|test|quiz|for|series|doing|taking|studying|going through|working through|learning|end|part|one|on|how|called|titled|named|part of|bits?|your|:|-)\s+)*"
 _AFTER_VERB_EN = re.compile(
     rf"\b(?:finish\w*|finsh\w*|fini\w*shed|complet\w+|done with|done|wrapp?ed up|wrapped|wrapping up|through with|through|watched|sat through|end of|caught up (?:with|on)|passed|knocked out|binged|graduated from|marked|ticked off|clicked through|learnt|learned|learning about|studied|took|nailed|aced|conquered|crushed|polished off|powered through|worked through|went through|gone through|listened to|wrapped on|concluded|got through|reached the end of|made it through|finishing|did|clear(?:ed)?|closed out|smashed|survived|checked off|came out of|out of|just left|turned in|back from)\s+{_LEAD_EN}(?P<title>[a-z0-9\u3400-\u9fff][^,.!?;:…(\"]*?){_STOP_EN}"
 )
@@ -44,20 +50,20 @@ _BARE_EN = re.compile(
     rf"^\W*(?P<title>[a-z0-9][^,.!?;:…\"]{{1,40}}?)(?:\s+{_KIND_EN})?\s*(?:\s|:|-|—|–|=|,)+\s*(?:is |was |all )?(?:done|finished|complete|completed|finito|check|✅|over|wrapped)\b"
 )
 _NAMED_EN = re.compile(
-    rf"\b(?:the|that|this|my|your|today's)\s+(?P<title>[a-z0-9][a-z0-9' &-]{{1,40}}?)\s+(?:lesson|course|class|module|unit|chapter|lecture|session|video|series|masterclass)\b"
+    r"\b(?:the|that|this|my|your|today's)\s+(?P<title>(?!(?:related|connect|link|anything|something)\w* )[a-z0-9][a-z0-9'&-]*(?: (?!to |the |with |in |is |do )[a-z0-9'&-]+){0,4}?)\s+(?:lesson|course|class|module|unit|chapter|lecture|session|video|series|masterclass|workshop|seminar)\b"
 )
 _ABOUT_EN = re.compile(
     r"\b(?:lesson|course|class|module|unit|chapter|lecture|session|video|one)\s+(?:on|about|called)\s+(?P<title>[a-z0-9][^,.!?;:…\"]{1,40}?)(?=\s+(?:and|so|is|was|that|i|you|done|now|today|what|but|we|just|finally)\b|\s*[,.!?;:…]|\s*$)"
 )
 
 _HEAD = re.compile(
-    r"^(?:\s|那个|这个|刚刚?才?|终于|总算|今天的?|昨天的?|昨晚|今晚|今儿|我|俺|咱们?|已经|报告|老师|哈+|啊+|呀|嗯|熬夜|一口气|打卡|把|也|都|全部?|整个|了|完|这|那|一|节|堂|门|本|套|ok|okay|hey|hi|so|yes|just|finally|now|today|the|that's|that|my|your|this|a|an|i|we|have|done|all|of|watching|reading|about|on|i've|ive|lesson on|好了|好啦|跟着|做|看|听|学|你们的?|知味|小味|嗨|哈喽|呼|天哪|课程|课|终於|刚才|才|在|里|的|：|:|「|《|\"|'|讲)"
+    r"^(?:\s|那个|这个|刚刚?才?|终于|总算|今天的?|昨天的?|昨晚|今晚|今儿|我|俺|咱们?|已经|报告|老师|哈+|啊+|呀|嗯|熬夜|一口气|打卡|把|也|都|全部?|整个|了|完|(?:这|那|一|整)(?:节|堂|门|本|套|个)?|ok|okay|hey|hi|so|yes|just|finally|now|today|the|that's|that|my|your|this|a|an|i|we|have|done|all|of|watching|reading|about|on|i've|ive|lesson on|好了|好啦|跟着做?|看|听|学|你们的?|知味|小味|嗨|哈喽|呼|天哪|课程|课|终於|刚才|才|在|里|的|：|:|「|《|\"|'|讲)"
 )
 _TAIL = re.compile(
-    r"(?:\s|了|啦|咯|喽|的|这|那|一|节|堂|门|课程|课|全部?|都|也|我|终于|总算|已经|刚刚?|给|系列|视频|看|学|听|上|刷|done|今天|今晚|整个|从头到尾|啊|呀|呢|吧|耶|哦|噢|哈|嘿|嘻|章节?|单元|专题|讲座|lessons?|courses?|class|module|unit|chapter|video|lecture|session|one|series|masterclass|workshop|tutorial|finally|just|is|was|、|》|」|\"|'|,|-|✅|打卡)$"
+    r"(?:\s|了|啦|咯|喽|的|(?:这|那|一)(?:节|堂|门|本|套|个)?|我已|课程|课|学习|全部?|都|也|我|终于|总算|已经|刚刚?|给|系列|视频|看|学|听|上|刷|done|今天|今晚|整个|从头到尾|啊|呀|呢|吧|耶|哦|噢|哈|嘿|嘻|章节?|单元|专题|讲座|lessons?|courses?|class|module|unit|chapter|video|lecture|session|one|series|masterclass|workshop|tutorial|finally|just|is|was|、|》|」|\"|'|,|-|✅|打卡)$"
 )
 _GENERIC = re.compile(
-    r"^(?:最后|最后一?|所有|全|作业|测验|测试|考试|一遍|一?个?|内容|这些|那些|东西|你|它|这里|那里|上面|下面|第?|到|好|任务|学习|进度|今日份?|今日份学习|今日|新|本|本周|这周|上周|本节|该|某|几|三|两|半天|半|练习|笔记|题|作业也交|晚饭|早饭|午饭|饭|it|everything|that|this|them|lesson|lessons|course|class|classes|homework|quiz|test|today|whole thing|thing|the|whole|all|video|videos|learning|studying|watching|school|work|last|final|first|next|latest|new|whole lot|lot|my homework|and|with|up|now|here|my|for today|one|previous|current|entire|recommended|today's|listening|reading|eating|dinner|lunch|breakfast|cooking|a|an|i|me|you|finally|on|of|in|yet|already|exam|assignment|lecture|lectures|end|to|too|well|班|毕业|结束|完成)$"
+    r"^(?:最后|最后一?|所有|全|作业|测验|测试|考试|一遍|一?个?|内容|这些|那些|东西|你|它|这里|那里|上面|下面|第?|到|好|任务|学习|进度|今日份?|今日份学习|今日|新|本|本周|这周|上周|本节|该|某|几|三|两|半天|半|练习|笔记|题|作业也交|晚饭|早饭|午饭|饭|it|everything|that|this|them|lesson|lessons|course|class|classes|homework|quiz|test|today|whole thing|thing|the|whole|all|video|videos|learning|studying|watching|school|work|last|final|first|next|latest|new|whole lot|lot|my homework|and|with|up|now|here|my|for today|one|previous|current|entire|recommended|today's|listening|reading|eating|dinner|lunch|breakfast|cooking|a|an|i|me|you|\\d+%|两遍|一遍|三遍|finally|on|of|in|yet|already|exam|assignment|lecture|lectures|end|to|too|well|老师|报告|你好|哈喽|嗨|证书|结课证书|课时|我的?|你的?|根据我?的?|收工|自己|i'm|im|i've|ive|we've|to the end|we're|it's|100%|lesson's|class's|clip|today's video|video to|quiz passed|food|班|毕业|结束|完成)$"
 )
 
 
@@ -77,14 +83,16 @@ def find_lesson(text: Text, *, finished: bool) -> Span | None:
         (
             _ABOUT_ZH,
             _OBJECT_ZH,
+            _OF_COURSE_ZH,
             _AFTER_VERB_ZH,
             _THAT_ZH,
             _BEFORE_VERB_ZH,
+            _CLAUSE_ZH,
             _ABOUT_EN,
             _BEFORE_VERB_EN,
-            _AFTER_VERB_EN,
             _BARE_EN,
             _NAMED_EN,
+            _AFTER_VERB_EN,
         )
         if finished
         else (_ABOUT_ZH, _THAT_LESSON_ZH, _ABOUT_EN, _NAMED_EN)
@@ -93,7 +101,8 @@ def find_lesson(text: Text, *, finished: bool) -> Span | None:
         if pattern in _CHINESE and not text.is_chinese:
             continue
         for match in pattern.finditer(folded):
-            span = _trim(folded, match.span("title"))
+            group = "ticked" if "ticked" in pattern.groupindex and match["ticked"] else "title"
+            span = _trim(folded, match.span(group))
             if span is not None:
                 return span
     numbered = _NUMBERED.search(folded)
@@ -110,7 +119,16 @@ _THAT_LESSON_ZH = re.compile(
 
 
 _CHINESE = frozenset(
-    {_ABOUT_ZH, _OBJECT_ZH, _AFTER_VERB_ZH, _THAT_ZH, _BEFORE_VERB_ZH, _THAT_LESSON_ZH}
+    {
+        _ABOUT_ZH,
+        _OF_COURSE_ZH,
+        _OBJECT_ZH,
+        _AFTER_VERB_ZH,
+        _THAT_ZH,
+        _BEFORE_VERB_ZH,
+        _CLAUSE_ZH,
+        _THAT_LESSON_ZH,
+    }
 )
 
 
@@ -133,6 +151,9 @@ def _trim(folded: str, span: Span) -> Span | None:
     for numbered in _NUMBERED.finditer(folded):
         if numbered.start() <= start and end <= numbered.end():
             return numbered.span()
+    led = _NUMBERED.match(folded[start:end])
+    if led and end - start - led.end() <= 4:
+        return start, start + led.end()
     title = folded[start:end]
     if len(title) < 2 or _GENERIC.fullmatch(title) or _GENERIC.fullmatch(title.strip("的了 ")):
         return None

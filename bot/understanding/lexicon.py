@@ -16,9 +16,78 @@ from data.food_knowledge import load_foods, read_table
 from data.vocabulary import Allergen
 
 _AMBIGUOUS = frozenset(
-    "may bar roll rolls date mint stock gram bite sub club punch shot hot main side base starter"
-    " lemon balm mix plain light dry fresh other whole wing leg rocket bay cut chop dip spread"
-    " 面 汤 花 丝 片 块 水 火 开心 白 黄 红 绿 素 茶 料 味 生 干 菜 果 米 蛋白 冰 肝 大冰 里面 早餐 早点".split()
+    [
+        "may",
+        "bar",
+        "roll",
+        "rolls",
+        "date",
+        "mint",
+        "stock",
+        "gram",
+        "bite",
+        "sub",
+        "club",
+        "punch",
+        "shot",
+        "hot",
+        "main",
+        "side",
+        "base",
+        "starter",
+        "lemon",
+        "balm",
+        "mix",
+        "plain",
+        "light",
+        "dry",
+        "fresh",
+        "other",
+        "whole",
+        "wing",
+        "leg",
+        "rocket",
+        "bay",
+        "cut",
+        "chop",
+        "dip",
+        "spread",
+        "面",
+        "汤",
+        "花",
+        "丝",
+        "片",
+        "块",
+        "水",
+        "火",
+        "开心",
+        "白",
+        "黄",
+        "红",
+        "绿",
+        "素",
+        "茶",
+        "料",
+        "味",
+        "生",
+        "干",
+        "菜",
+        "果",
+        "米",
+        "蛋白",
+        "冰",
+        "肝",
+        "大冰",
+        "里面",
+        "早餐",
+        "早点",
+        "drink",
+        "drinks",
+        "骨头",
+        "kidney",
+        "kidneys",
+        "clip",
+    ]
 )
 """Names in the knowledge file that in chat more often mean something else."""
 
@@ -74,9 +143,9 @@ def find_words(text: Text) -> list[WordHit]:
 
 
 _NO_FOOD = re.compile(
-    r"cup of tea|not my bread|piece of cake|for nuts|big cheese|couch potato|full of beans|bad apple|"
+    r"(?:not|isn't) (?:\w+ )?cup of tea|not my bread|piece of cake|for nuts|big cheese|couch potato|full of beans|bad apple|"
     r"恰饭|吃饭|做饭|高蛋白|优质蛋白|蛋白质|血糖|喜羊羊|菜鸟|菜单|小菜一碟|吹牛|牛逼|买菜|做菜|点菜|炒鱿鱼|咸鱼|摸鱼|鱼和熊掌|"
-    r"酱紫|吃瓜|瓜分|吃醋|吃土|豆瓣评分|奶奶|老奶|鸡毛|鸡肋|饭点|头脑|我的菜|你的菜|路由|吃豆腐|豆腐渣|面试|面子|肝(?=完|了|到)"
+    r"酱紫|吃瓜|瓜分|吃醋|吃土|豆瓣评分|奶奶|老奶|鸡毛|鸡肋|饭点|头脑|我的菜|你的菜|路由|吃豆腐|豆腐渣|面试|面子|肝(?=完|了|到)|蚕豆病|风味|饭盒|带饭|下酒|(?:是|个|场)乌龙|乌龙一场|吃素|外卖"
 )
 
 
@@ -118,7 +187,11 @@ def food_words() -> dict[str, FoodWord]:
             allergens=tuple(sorted(food.allergens)),
         )
         for name in (*food.zh, *food.en):
-            if name not in _AMBIGUOUS and len(name) > (2 if name.isascii() else 1):
+            if (
+                name not in _AMBIGUOUS
+                and not name.endswith((" back", " neck"))
+                and len(name) > (2 if name.isascii() else 1)
+            ):
                 words.setdefault(name.lower(), meaning)
     chat_rows = resources.files("data.understanding") / "foods.tsv"
     for _, row in read_table(chat_rows):

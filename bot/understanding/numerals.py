@@ -11,15 +11,35 @@ _UNITS = {"十": 10, "百": 100, "千": 1000, "万": 10000}
 
 _ONES = dict(
     zip(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
-        " fifteen sixteen seventeen eighteen nineteen".split(),
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+        ],
         range(20),
         strict=True,
     )
 )
 _TENS = dict(
     zip(
-        "twenty thirty forty fifty sixty seventy eighty ninety".split(),
+        ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"],
         range(20, 100, 10),
         strict=True,
     )
@@ -28,10 +48,10 @@ _ENGLISH = {**_ONES, **_TENS, "fourty": 40, "hundred": 100, "thousand": 1000, "g
 
 _WORD = "|".join(sorted(_ENGLISH, key=lambda word: -len(word)))
 NUMBER = (
-    r"(?:\d+(?:,\d{3})*(?:\.\d+)?\s?[k千百万](?![a-z])|\d+(?:,\d{3})*(?:\.\d+)?"
+    r"(?:(?:\d+(?:,\d{3})*(?:\.\d+)?\s?[k千百万](?![a-z])|\d+(?:,\d{3})*(?:\.\d+)?"
     r"|[一二两三四五六七八九](?:[二三四五六七八九])?[十百千万](?:[零〇一二两三四五六七八九十百千]*)"
     r"|[百千]八十|[百千][来把]|十[来几]?[一二三四五六七八九]?|[一二两三四五六七八九])"
-    rf"|(?:(?<![a-z])(?:an?\s+)?(?:{_WORD})(?:(?:\s+and\s+|[\s-]+)(?:{_WORD}))*(?![a-z]))"
+    rf"|(?:(?<![a-z])(?:an?\s+)?(?:{_WORD})(?:(?:\s+and\s+|[\s-]+)(?:{_WORD}))*(?![a-z])))"
 )
 """Matches one number; of a spread such as 二三十 (twenty or thirty) the whole."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from bot.understanding.allergies import Allergies, find_allergies, mentions_allergy
 from bot.understanding.items import find_item
 from bot.understanding.lessons import find_lesson
-from bot.understanding.lexicon import FoodHit, WordHit, find_foods, find_words
+from bot.understanding.lexicon import FoodHit, WordHit, find_foods, find_words, starts_with_food
 from bot.understanding.meaning import WITHOUT_SLOTS, Intent
 from bot.understanding.polarity import is_fine, is_refused
 from bot.understanding.prices import find_price
@@ -20,13 +20,31 @@ Span = tuple[int, int]
 _CONSTRAINT = frozenset({Intent.SET_CONSTRAINT, Intent.UNSET_CONSTRAINT, Intent.SHOW_PROFILE})
 _BY_CATEGORY = frozenset({Intent.RECOMMEND, Intent.CRITIQUE, Intent.FINISHED_LESSON})
 _ALLERGEN_NAMES = frozenset(
-    "gluten 麸质 麦麸 sulphite sulphites sulfite sulfites 亚硫酸盐 lupin".split()
+    ["gluten", "麸质", "麦麸", "sulphite", "sulphites", "sulfite", "sulfites", "亚硫酸盐", "lupin"]
 )
 """Substances rather than foods: a rule about them is a rule about an allergen."""
-_ORDER = (
-    "lesson product item_ref price_max price_min price currency include exclude allergens diet"
-    " taste meal occasion season".split()
+_HOT_FOODS = frozenset(["辣椒", "chilli", "chili", "pepper", "spice", "spices"])
+"""Where a taste is asked for, these words say how hot, and name no food."""
+_READY_GOODS = frozenset(
+    ["即食", "熟食", "现成", "预制菜", "方便食品", "半成品", "instant", "premade", "pre-made"]
 )
+_ORDER = [
+    "lesson",
+    "product",
+    "item_ref",
+    "price_max",
+    "price_min",
+    "price",
+    "currency",
+    "include",
+    "exclude",
+    "allergens",
+    "diet",
+    "taste",
+    "meal",
+    "occasion",
+    "season",
+]
 
 
 def find_slots(text: Text, intent: Intent) -> dict[str, object]:
@@ -78,10 +96,11 @@ def _add_categories(slots: dict[str, object], text: Text, foods: list[FoodHit]) 
         if slots_allergens:
             slots["allergens"] = slots_allergens
         foods = [hit for hit in foods if not guilty & set(hit.food.allergens)]
-    include, exclude = [], []
-    for hit in foods:
-        target = exclude if is_refused(text, hit.start, hit.end) else include
-        target.append(hit.food.category)
+    if find_tastes(text, lifting=False):
+        foods = [hit for hit in foods if hit.word not in _HOT_FOODS]
+    refused = {hit.word for hit in foods if is_refused(text, hit.start, hit.end)}
+    include = [hit.food.category for hit in foods if hit.word not in refused]
+    exclude = [hit.food.category for hit in foods if hit.word in refused]
     # 要茶，不要咖啡: what is wanted names the category, what is refused is a part of it.
     _extend(slots, "include", include)
     _extend(slots, "exclude", (value for value in exclude if value not in include))
@@ -94,6 +113,8 @@ def _add_opinion(
     if intent in _CONSTRAINT and mentions_allergy(text):
         _add_allergens(slots, text, foods, find_allergies(text, foods), hidden)
         return
+    if intent in _CONSTRAINT and find_tastes(text, lifting=True):
+        foods = [hit for hit in foods if hit.word not in _HOT_FOODS]
     side = "include" if intent is Intent.LIKE else "exclude"
     named = {hit for hit in foods if _is_narrow(text, hit)}
     plain = [hit for hit in foods if hit not in named]
@@ -120,7 +141,10 @@ def _add_opinion(
 
 def _is_narrow(text: Text, hit: FoodHit) -> bool:
     """Narrower than a category by itself, or by what follows: 鱼 is not, 鱼汤 and "egg salad" are."""
-    return not hit.food.is_plain or food_span(text, hit)[1] > hit.end
+    if not hit.food.is_plain:
+        return True
+    end = food_span(text, hit)[1]
+    return end > hit.end and not starts_with_food(text.folded[hit.end :])
 
 
 def _only_wish(text: Text, hit: FoodHit) -> bool:
@@ -166,14 +190,28 @@ def _add_closed(slots: dict[str, object], text: Text, intent: Intent, hidden: li
     if "postpartum_or_pregnant" in (slots.get("occasion") or []) and "kids" in slots["occasion"]:  # type: ignore[operator]
         slots["occasion"] = ["postpartum_or_pregnant"]
     for slot in ("meal", "season"):
-        values = [hit.value for hit in words if hit.slot == slot]
-        if values:
-            slots[slot] = values[-1]
-    _extend(slots, "taste", find_tastes(visible, lifting=intent is Intent.UNSET_CONSTRAINT))
+        said = [hit for hit in words if hit.slot == slot]
+        meant = [hit for hit in said if not is_refused(text, hit.start, hit.end)] or said
+        if meant:
+            slots[slot] = meant[-1].value
+    _extend(
+        slots,
+        "taste",
+        find_tastes(
+            visible,
+            lifting=intent is Intent.UNSET_CONSTRAINT,
+            ruling=intent is Intent.SET_CONSTRAINT,
+        ),
+    )
     _add_forms(slots, text, words, intent)
     if intent in {Intent.SEARCH_PRODUCT, Intent.WHY}:
         for slot in ("include", "exclude", "taste", "diet"):
             slots.pop(slot, None)
+    if "gluten_free" in _listed(slots, "diet") and not mentions_allergy(text):
+        _drop(slots, "allergens", {"gluten"})
+    if intent is Intent.UNSET_CONSTRAINT and "diet" in slots:
+        # 不吃素了，恢复吃肉: the meat follows from the diet that ends; it was no rule of its own.
+        slots.pop("exclude", None)
     if intent is Intent.WHY:
         for slot in ("meal", "occasion", "season"):
             slots.pop(slot, None)
@@ -184,7 +222,8 @@ def _add_forms(slots: dict[str, object], text: Text, words: list[WordHit], inten
     for hit in words:
         if hit.slot != "include":
             continue
-        needs = hit.value == "ready_to_eat" and not hit.end - hit.start <= 2
+        word = text.folded[hit.start : hit.end]
+        needs = hit.value == "ready_to_eat" and word not in _READY_GOODS
         refused = not needs and is_refused(text, hit.start, hit.end)
         side = "exclude" if refused else "include"
         if intent is Intent.UNSET_CONSTRAINT:
@@ -199,6 +238,11 @@ def _extend(slots: dict[str, object], slot: str, values: Iterable[str]) -> None:
     merged = list(dict.fromkeys([*(present if isinstance(present, list) else []), *values]))
     if merged:
         slots[slot] = merged
+
+
+def _listed(slots: dict[str, object], slot: str) -> list[str]:
+    values = slots.get(slot)
+    return list(values) if isinstance(values, list) else []
 
 
 def _drop(slots: dict[str, object], slot: str, values: set[str]) -> None:

@@ -50,7 +50,11 @@ class Text:
 
 
 def fold(original: str) -> Text:
-    """Fold a message for matching, character by character where lengths would differ."""
+    """Fold a message for matching, character by character where lengths would differ.
+
+    Half surrogate pairs, which no encoder accepts, become question marks.
+    """
+    original = original.encode("utf-8", "replace").decode()
     folded = _simplified(original)
     folded = "".join(_fold_character(character) for character in folded).translate(_QUOTES)
     return Text(original=original, folded=folded)

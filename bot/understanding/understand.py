@@ -49,7 +49,8 @@ class Understander:
         """Give what each message means; the encoder sees all of them at once."""
         if not texts:
             return []
-        embeddings = self._embedder.embed(list(texts), kind="query")
+        texts = [text.encode("utf-8", "replace").decode() for text in texts]
+        embeddings = self._embedder.embed(texts, kind="query")
         return self.understand_encoded(texts, embeddings)
 
     def understand_encoded(self, texts: Sequence[str], embeddings: Floats) -> list[Meaning]:
