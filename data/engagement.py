@@ -229,4 +229,4 @@ def gini(amounts: npt.NDArray[np.float64]) -> float:
 
 def _week(moments: pd.Series[pd.Timestamp]) -> pd.Series[pd.Timestamp]:
     days = moments.dt.tz_convert("UTC").dt.floor("D")
-    return days - pd.to_timedelta(days.dt.dayofweek, unit="D")
+    return days - pd.to_timedelta(days.dt.day_of_week, unit="D")
