@@ -10,16 +10,20 @@ from bot.turn import Turn
 from data.statistics import Figures, figures
 from data.store import EventStore
 
-_PERIODS = {"7d": timedelta(days=7), "30d": timedelta(days=30), "all": None}
+PERIODS: dict[str, timedelta | None] = {
+    "7d": timedelta(days=7),
+    "30d": timedelta(days=30),
+    "all": None,
+}
 
 
 def stats(turn: Turn, argument: str) -> Reply:
     """Figures of the last 7 days, 30 days, or all time."""
     words = turn.words
     period = argument.strip().lower() or "30d"
-    if period not in _PERIODS:
+    if period not in PERIODS:
         return Reply(spans=plain(words("stats.usage")))
-    length = _PERIODS[period]
+    length = PERIODS[period]
     since = turn.at - length if length is not None else None
     found = gather(turn.store, n_items=len(turn.engine.catalogue), since=since, until=turn.at)
     turn.store.audit(at=turn.at, actor=turn.sender.user_key, action="stats", detail=period)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 
@@ -23,10 +23,19 @@ from bot.rendering import Shown, allowed, as_edit, render_item, render_slate
 from bot.turn import Services, Turn
 from bot.understanding.meaning import Intent, Meaning
 from bot.wording import Words, language_for
-from data.catalogue import LessonId
-from data.events import FactKind, ReplyKind, RuleKind, SlateId, SlateRecord
+from data.catalogue import ItemId, LessonId
+from data.events import (
+    FactKind,
+    ProfileFact,
+    ReplyKind,
+    RuleKind,
+    SlateId,
+    SlateRecord,
+    UserKey,
+)
 from data.links import lesson_for
 from data.vocabulary import Language
+from recommender.guard import Refusal, refusals
 
 MAX_TEXT = 2_000
 """Longer messages are read up to here, and the person is told."""
@@ -68,6 +77,39 @@ class Conversation:
         """The send succeeded: only now the slate's placements are impressions."""
         if reply.slate_id is not None:
             self.services.store.record_delivery(reply.slate_id, at=at, message_id=message_id)
+
+    def may_send(
+        self, user_key: UserKey, item_ids: Iterable[ItemId], *, at: datetime
+    ) -> list[Refusal]:
+        """The last look: items that must not reach this person, whatever chose them.
+
+        What was said in the conversation counts like what is stored.
+        """
+        wishes = from_row(self.services.store.dialog(user_key, at=at)).wishes
+        facts = self.services.store.facts(user_key, at=at)
+        said = (
+            [(FactKind.ALLERGEN, str(a)) for a in wishes.allergens]
+            + [(FactKind.DIET, str(d)) for d in wishes.diets]
+            + [(FactKind.AVOID, word) for word in wishes.avoid]
+        )
+        facts += [
+            ProfileFact(fact_id="", user_key=user_key, at=at, kind=kind, value=value, source="")
+            for kind, value in said
+        ]
+        return refusals(item_ids, self.services.engine().catalogue.items_by_id, facts, at=at)
+
+    def checked(self, reply: Reply, incoming: Incoming) -> Reply:
+        """The reply if it may be sent, else a sentence in its place; the case is counted."""
+        if not reply.item_ids:
+            return reply
+        refused = self.may_send(incoming.sender.user_key, reply.item_ids, at=incoming.at)
+        if not refused:
+            return reply
+        for refusal in refused:
+            self.services.store.count_safety_violation(
+                at=incoming.at, where="send", item_id=refusal.item_id
+            )
+        return Reply(spans=plain(Words(self.language_of(incoming))("slate.withheld")))
 
     def language_of(self, incoming: Incoming) -> Language:
         """The language the person chose, else the client's, else the deployment's."""
@@ -418,7 +460,7 @@ def _pointed(turn: Turn, meaning: Meaning) -> Shown | None:
 
 def _more_like(turn: Turn, entry: Shown | None, text: str) -> list[Reply]:
     slate = turn.current_slate()
-    likes = (entry.item.item_id,) if entry else ()
+    likes: tuple[ItemId, ...] = (entry.item.item_id,) if entry else ()
     if entry is not None:
         _log_item(turn, ReplyKind.LIKE, entry, text=text)
     elif slate is not None:

@@ -103,7 +103,7 @@ def _short(lesson: Lesson) -> str:
 def finished(
     turn: Turn, title: str, *, text: str, wishes: Constraints, words: tuple[str, ...]
 ) -> list[Reply]:
-    """ "I just finished X": the lesson, or the few that it could be, or the words themselves."""
+    """Give the lesson that the words name, or the few that it could be."""
     finder = turn.engine.lesson_finder
     found = finder.find(title or text)
     sure = finder.sure(found)

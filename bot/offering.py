@@ -19,7 +19,6 @@ from recommender.policy import GreedyPolicy
 from recommender.recommend import Recommender
 from recommender.slate import Request, Slate
 
-
 _NO_TIME = timedelta(0)
 
 
@@ -118,7 +117,7 @@ def explain_empty(turn: Turn, request: Request, slate: Slate) -> Reply:
     told = hidden_line(turn, slate.record.filters)
     if told:
         rich.line(told)
-    if not wishes == Constraints() or turn.dialog.words:
+    if wishes != Constraints() or turn.dialog.words:
         buttons.append((turn.button("button.clear_wishes", "clear", ""),))
     if slate.record.replaces is not None:
         buttons.append((turn.button("button.back", "show", slate.record.replaces),))
@@ -227,7 +226,7 @@ def explain(turn: Turn, slate: SlateRecord, number: int | None = None) -> Reply:
     rich.line()
     if told:
         rich.line(words("why.facts", facts=words.several(told)))
-    if not turn.dialog.wishes == Constraints():
+    if turn.dialog.wishes != Constraints():
         rich.line(words("why.wishes", wishes=describe_wishes(turn, turn.dialog.wishes)))
     rich.line(words("why.how"))
     back = (turn.button("button.back", "show", slate.slate_id),)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from bot.messages import Button, Picture, Reply, Rich
 from bot.turn import Turn
-from data.catalogue import Item, ItemId
+from data.catalogue import Item, ItemId, LessonId
 from data.events import Placement, ReplyKind, SlateRecord
 from recommender.constraints import Constraints, HiddenReason
 from recommender.profile import standing
@@ -76,7 +76,7 @@ def render_slate(turn: Turn, slate: SlateRecord, *, heading: str = "") -> Reply:
 
 
 def _heading(turn: Turn, slate: SlateRecord) -> str:
-    lesson = turn.engine.catalogue.lessons_by_id.get(slate.lesson_id or "")  # type: ignore[call-overload]
+    lesson = turn.engine.catalogue.lessons_by_id.get(slate.lesson_id or LessonId(""))
     if lesson is not None:
         return turn.words("slate.intro", lesson=lesson.title)
     if slate.query:

@@ -174,9 +174,9 @@ class Turn:
         slate = self.store.slate(slate_id) if slate_id else None
         return slate if slate is not None and slate.user_key == self.sender.user_key else None
 
-    def button(self, label_key: str, action: str, argument: str = "", **values: object) -> Button:
+    def button(self, label_key: str, action: str, argument: str = "") -> Button:
         return Button(
-            label=self.words(label_key, **values),
+            label=self.words(label_key),
             payload=self.services.signer.sign(self.sender.user_key, action, argument),
         )
 

@@ -50,7 +50,7 @@ class Words:
         if not isinstance(text, str):
             forms = text
             text = forms[0] if len(forms) == 1 or n == 1 else forms[1]
-        return text.format(n=n, **values) if values or n is not None else text
+        return str(text.format(n=n, **values)) if values or n is not None else str(text)
 
     @property
     def locale(self) -> Locale:
@@ -65,14 +65,14 @@ class Words:
 
     def amount(self, price: Decimal, currency: str) -> str:
         """A sum of money in the reader's form."""
-        return numbers.format_currency(price, currency or "CNY", locale=self.locale)
+        return str(numbers.format_currency(price, currency or "CNY", locale=self.locale))
 
     def day(self, day: date) -> str:
-        return dates.format_date(day, format="medium", locale=self.locale)
+        return str(dates.format_date(day, format="medium", locale=self.locale))
 
     def several(self, parts: Iterable[str]) -> str:
         """Join as people do: "a, b, and c"; 「a、b和c」."""
-        return lists.format_list(list(parts), style="standard", locale=self.locale)
+        return str(lists.format_list(list(parts), style="standard", locale=self.locale))
 
     def name(self, item: Item) -> str:
         return item.name(self.language)

@@ -84,7 +84,7 @@ class LessonFinder:
     def _similarity(self, wanted: str) -> np.ndarray:
         """Cosine stretched to [0, 1]; e5 cosines live between about 0.7 and 1."""
         query = self.embedder.embed([wanted], kind="query")[0]
-        return np.clip((self._titles @ query - 0.75) / 0.2, 0.0, 1.0)
+        return np.asarray(np.clip((self._titles @ query - 0.75) / 0.2, 0.0, 1.0))
 
 
 def _content(text: str) -> frozenset[str]:

@@ -62,7 +62,9 @@ class Matches:
 class Matcher(Protocol):
     """Finds items of one catalogue for a text."""
 
-    version: str
+    @property
+    def version(self) -> str:
+        """Name of the index snapshot."""
 
     def match(self, query: Query, *, eligible: np.ndarray | None, top_k: int) -> Matches:
         """Give the best `top_k` items among the rows where `eligible` (n,) is true."""

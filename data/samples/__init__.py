@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.resources import as_file, files
+from pathlib import Path
 
 from data.catalogue import Catalogue
 from data.errors import InvalidInput
@@ -23,3 +24,8 @@ def load_samples() -> Catalogue:
     for problem in (*items.problems, *lessons.problems):
         raise InvalidInput(f"{problem}; the installation is damaged, so install zhiwei again")
     return Catalogue.of(items.records, lessons.records)
+
+
+def sample_path(name: str) -> Path:
+    """Give the path of a shipped file: `catalogue.csv`, `lessons.jsonl`."""
+    return Path(__file__).parent / name

@@ -1,0 +1,342 @@
+"""What a text says and implies of food, and which items of a catalogue that speaks for.
+
+Mentions ("pomegranate"), dishes ("mapo tofu" -> tofu, doubanjiang), patterns ("stew" -> onion) and topics
+("Silk Road" -> pomegranate) each make foods active; items are linked to foods by their names.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from data.catalogue import Catalogue, Item, ItemId
+from data.food_knowledge import FoodId, load_foods
+from data.mentions import MentionScanner, has_han, normalised
+from data.topic_knowledge import load_dishes, load_patterns, load_topics
+from data.vocabulary import CATEGORY_GROUPS
+from index.embedding import Embedder
+from index.food_graph import families, find_foods, noisy_or, spread
+from index.lexical import normalize
+
+VIEWS = ("title", "text", "dish", "pattern", "topic", "staple", "avoid")
+MAIN_LINK, SIDE_LINK = 1.0, 0.6
+_TOPIC_SURE = 0.5
+"""From this strength on a topic's `avoid` list is binding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one text says of food. Values in [0, 1]."""
+
+    active: Mapping[str, Mapping[FoodId, float]]
+    """View -> food -> activation."""
+    pieces_by_food: Mapping[FoodId, tuple[int, ...]]
+    """Sentences that name the food (not in denial)."""
+    pieces_by_topic: Mapping[str, tuple[int, ...]]
+    topics: Mapping[str, float]
+    avoided: frozenset[str]
+    """Foods, kinds and categories that must not go with this text."""
+    is_chinese: bool
+    cooking: float
+    """How much the text reads like a recipe, in [0, 1]."""
+    silence: float
+    """Strength of the strongest topic with which silence is right, in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class KnowledgeIndex:
+    """Links the items of one catalogue to foods, and reads texts."""
+
+    catalogue: Catalogue
+    embedder: Embedder | None = None
+    use_topics: bool = True
+    use_dishes: bool = True
+    _cache: dict[str, object] = field(default_factory=dict)
+
+    @cached_property
+    def row_by_id(self) -> Mapping[ItemId, int]:
+        return {item.item_id: row for row, item in enumerate(self.catalogue.items)}
+
+    @cached_property
+    def links(self) -> list[dict[FoodId, float]]:
+        """For every item the foods that its names name, with the strength of the link."""
+        return [_links(item) for item in self.catalogue.items]
+
+    @cached_property
+    def rows_by_food(self) -> Mapping[FoodId, list[tuple[int, float]]]:
+        rows: dict[FoodId, list[tuple[int, float]]] = {}
+        for row, foods in enumerate(self.links):
+            for food, strength in foods.items():
+                rows.setdefault(food, []).append((row, strength))
+        return rows
+
+    @cached_property
+    def _triggers(self) -> tuple[MentionScanner, Mapping[str, list[int]]]:
+        by_phrase: dict[str, list[int]] = {}
+        for number, topic in enumerate(load_topics()):
+            for phrase in dict.fromkeys(normalised(p) for p in (*topic.zh, *topic.en)):
+                by_phrase.setdefault(phrase, []).append(number)
+        return MentionScanner(by_phrase), by_phrase
+
+    @cached_property
+    def _dishes(self) -> tuple[MentionScanner, Mapping[str, Mapping[FoodId, int]]]:
+        by_name: dict[str, Mapping[FoodId, int]] = {}
+        for dish in load_dishes():
+            for name in dish.names:
+                by_name.setdefault(normalised(name), dish.ingredients)
+        return MentionScanner(by_name), by_name
+
+    @cached_property
+    def _patterns(self) -> tuple[MentionScanner, Mapping[str, Mapping[FoodId, int]]]:
+        by_word: dict[str, Mapping[FoodId, int]] = {}
+        for pattern in load_patterns():
+            for word in pattern.words:
+                by_word.setdefault(normalised(word), pattern.ingredients)
+        return MentionScanner(by_word), by_word
+
+    @cached_property
+    def _glosses(self) -> np.ndarray | None:
+        """(n_topics, 2, dim) unit vectors of the topics' glosses, or None without an encoder."""
+        topics = load_topics()
+        if self.embedder is None or not topics:
+            return None
+        keep = getattr(self.embedder, "keep", self.embedder.embed)
+        texts = [gloss for topic in topics for gloss in (topic.gloss_zh, topic.gloss_en)]
+        vectors = keep(texts, kind="passage")
+        return np.asarray(vectors).reshape(len(topics), 2, -1)
+
+    def read(
+        self, title: str, text: str, pieces: Sequence[str], vectors: np.ndarray | None
+    ) -> Reading:
+        """Read a text once; `vectors` are those of `pieces`, or None."""
+        folded_title = normalised(normalize(title))
+        counts, pieces_by_food, denied = _count_mentions(pieces)
+        title_foods = {m.food_id: 1.0 for m in find_foods(title) if not m.is_denied}
+        text_foods = _text_activation(counts)
+        topics, pieces_by_topic = self._topics(folded_title, pieces, vectors)
+        dish, n_dishes = self._implied(self._dishes, folded_title, pieces)
+        pattern, n_patterns = self._implied(self._patterns, folded_title, pieces)
+        known = load_topics()
+        avoided = {
+            food
+            for number, strength in topics.items()
+            if strength >= _TOPIC_SURE
+            for food in known[number].avoid
+        }
+        avoided |= {f for f in denied if f not in counts}
+        return Reading(
+            active={
+                "title": title_foods,
+                "text": text_foods,
+                "dish": dish,
+                "pattern": pattern,
+                "topic": _topic_foods(topics),
+            },
+            pieces_by_food=pieces_by_food,
+            pieces_by_topic=pieces_by_topic,
+            topics={known[n].topic_id: s for n, s in topics.items()},
+            avoided=frozenset(avoided),
+            is_chinese=has_han(title + text[:200]),
+            cooking=min(1.0, 0.5 * min(n_dishes, 1) + 0.25 * min(n_patterns, 2)
+                        + 0.1 * min(len(title_foods), 2) + 0.05 * min(len(counts), 8)),
+            silence=max((s for n, s in topics.items() if known[n].is_silent), default=0.0),
+        )  # fmt: skip
+
+    def _topics(
+        self, title: str, pieces: Sequence[str], vectors: np.ndarray | None
+    ) -> tuple[dict[int, float], dict[str, tuple[int, ...]]]:
+        """Strength in [0, 1] of every topic that the text speaks of, by triggers and by sense."""
+        if not self.use_topics:
+            return {}, {}
+        scanner, by_phrase = self._triggers
+        found: dict[int, dict[str, float]] = {}
+        where: dict[int, set[int]] = {}
+        for number, piece in enumerate([title, *pieces]):
+            for mention in scanner.find(normalize(piece)):
+                phrase = normalised(mention.phrase)
+                owners = by_phrase[phrase]
+                for topic in owners:
+                    weight = (1.6 if number == 0 else 0.7) / math.sqrt(len(owners))
+                    best = found.setdefault(topic, {})
+                    best[phrase] = max(best.get(phrase, 0.0), weight)
+                    if number > 0:
+                        where.setdefault(topic, set()).add(number - 1)
+        sense = self._sense(vectors)
+        strengths: dict[int, float] = {}
+        for topic in found.keys() | sense.keys():
+            by_words = 1.0 - math.exp(-sum(found.get(topic, {}).values()) / 1.5)
+            strengths[topic] = noisy_or([by_words, 0.6 * sense.get(topic, 0.0)])
+        known = load_topics()
+        kept = {t: s for t, s in strengths.items() if s > 0.15}
+        return kept, {known[t].topic_id: tuple(sorted(p)) for t, p in where.items() if t in kept}
+
+    def _sense(self, vectors: np.ndarray | None) -> dict[int, float]:
+        """Topics whose gloss is near to the text: squashed z-scores over all topics."""
+        glosses = self._glosses
+        if glosses is None or vectors is None or len(vectors) == 0:
+            return {}
+        cosines = np.einsum("tld,pd->tlp", glosses, vectors)
+        k = min(3, cosines.shape[2])
+        top = -np.partition(-cosines, k - 1, axis=2)[:, :, :k]
+        near = (0.6 * top.max(axis=2) + 0.4 * top.mean(axis=2)).max(axis=1)
+        z = (near - near.mean()) / max(float(near.std()), 1e-9)
+        return {
+            int(t): float(1.0 / (1.0 + math.exp(-1.6 * (z[t] - 3.0))))
+            for t in np.argsort(-z)[:8]
+            if z[t] > 2.0
+        }
+
+    def _implied(
+        self,
+        lexicon: tuple[MentionScanner, Mapping[str, Mapping[FoodId, int]]],
+        title: str,
+        pieces: Sequence[str],
+    ) -> tuple[dict[FoodId, float], int]:
+        """Foods that named dishes or patterns imply; the title counts most."""
+        if not self.use_dishes:
+            return {}, 0
+        scanner, by_name = lexicon
+        foods: dict[FoodId, float] = {}
+        n_title = 0
+        for number, piece in enumerate([title, *pieces]):
+            for mention in scanner.find(normalize(piece)):
+                n_title += number == 0
+                strength = 1.0 if number == 0 else 0.35
+                for food, weight in by_name[normalised(mention.phrase)].items():
+                    foods[food] = max(foods.get(food, 0.0), strength * (0.25 + 0.25 * weight))
+        return foods, n_title
+
+    def features(self, reading: Reading, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """(k,) float64 per view of `VIEWS` for the given catalogue rows."""
+        features = {
+            view: self._of_rows(spread(reading.active[view]), rows)
+            for view in ("title", "text", "dish", "pattern", "topic")
+        }
+        features["staple"] = reading.cooking * self._staples(reading.is_chinese)[rows]
+        features["avoid"] = self._avoid(reading, rows)
+        return features
+
+    def _of_rows(self, active: Mapping[FoodId, float], rows: np.ndarray) -> np.ndarray:
+        best: dict[int, float] = {}
+        for food, strength in active.items():
+            for row, link in self.rows_by_food.get(food, ()):
+                value = strength * link
+                if value > best.get(row, 0.0):
+                    best[row] = value
+        return np.array([best.get(int(row), 0.0) for row in rows], dtype=np.float64)
+
+    def _staples(self, is_chinese: bool) -> np.ndarray:
+        """(n_items,) in [0, 1]: how common the item's main food is in home cooking."""
+        key = f"staples-{is_chinese}"
+        if key not in self._cache:
+            foods = load_foods()
+            values = np.zeros(len(self.links))
+            for row, links in enumerate(self.links):
+                for food, link in links.items():
+                    staple = foods[food].staple_zh if is_chinese else foods[food].staple_en
+                    values[row] = max(values[row], link * staple / 5)
+            self._cache[key] = values
+        return np.asarray(self._cache[key])
+
+    def _avoid(self, reading: Reading, rows: np.ndarray) -> np.ndarray:
+        """(k,) 1 where the text forbids the item, else 0."""
+        avoided = set(reading.avoided)
+        for group, categories in CATEGORY_GROUPS.items():
+            if group in avoided:
+                avoided |= categories
+        if not avoided:
+            return np.zeros(len(rows))
+        items = self.catalogue.items
+        return np.array(
+            [
+                float(
+                    items[row].category in avoided
+                    or ("alcohol" in avoided and items[row].audience == "adults")
+                    or any(families(food) & avoided for food in self.links[row])
+                )
+                for row in rows
+            ]
+        )
+
+    def rows_for(self, reading: Reading, limit: int) -> list[int]:
+        """Rows of the items that the text speaks for most, at most `limit`."""
+        best: Counter[int] = Counter()
+        for view in ("title", "text", "dish", "topic", "pattern"):
+            for food, strength in spread(reading.active[view]).items():
+                for row, link in self.rows_by_food.get(food, ())[:limit]:
+                    best[row] = max(best[row], strength * link)  # type: ignore[assignment]
+        return [row for row, _ in best.most_common(limit)]
+
+    def naming_sentence(self, reading: Reading, row: int, pieces: Sequence[str]) -> str:
+        """The first sentence that names the item's main food; empty when none does."""
+        for food, _ in sorted(self.links[row].items(), key=lambda pair: -pair[1]):
+            numbers = [n for n in reading.pieces_by_food.get(food, ()) if n < len(pieces)]
+            if numbers:
+                # A title names, but says nothing: prefer a sentence of the text.
+                return pieces[next((n for n in numbers if n > 0), numbers[0])]
+        return ""
+
+    def telling_sentence(
+        self, reading: Reading, row: int, pieces: Sequence[str]
+    ) -> tuple[int, ...]:
+        """Sentences that triggered a topic which speaks for the item."""
+        foods = set(self.links[row])
+        return tuple(
+            n
+            for topic in load_topics()
+            if topic.topic_id in reading.topics and foods & set(topic.foods)
+            for n in reading.pieces_by_topic.get(topic.topic_id, ())
+            if n < len(pieces)
+        )
+
+
+def _links(item: Item) -> dict[FoodId, float]:
+    """Both languages put the head of a name last: "tomato soup", 番茄汤."""
+    links: dict[FoodId, float] = {}
+    for name in (item.name_zh, item.name_en):
+        mentions = find_foods(name)
+        for position, mention in enumerate(mentions):
+            is_head = mention.start == mentions[-1].start
+            strength = MAIN_LINK if is_head else SIDE_LINK
+            links[mention.food_id] = max(links.get(mention.food_id, 0.0), strength)
+            del position
+    return links
+
+
+def _count_mentions(
+    pieces: Sequence[str],
+) -> tuple[Counter[FoodId], dict[FoodId, tuple[int, ...]], set[FoodId]]:
+    counts: Counter[FoodId] = Counter()
+    where: dict[FoodId, list[int]] = {}
+    denied: set[FoodId] = set()
+    for number, piece in enumerate(pieces):
+        for mention in find_foods(piece):
+            if mention.is_denied:
+                denied.add(mention.food_id)
+            else:
+                counts[mention.food_id] += 1
+                where.setdefault(mention.food_id, []).append(number)
+    return counts, {f: tuple(dict.fromkeys(n)) for f, n in where.items()}, denied
+
+
+def _text_activation(counts: Counter[FoodId]) -> dict[FoodId, float]:
+    """0.55 for one mention, towards 1 for the food named most."""
+    most = max(counts.values(), default=1)
+    return {
+        food: 0.55 + 0.45 * math.log(count) / math.log(most) if most > 1 else 0.55
+        for food, count in counts.items()
+    }
+
+
+def _topic_foods(topics: Mapping[int, float]) -> dict[FoodId, float]:
+    known = load_topics()
+    parts: dict[FoodId, list[float]] = {}
+    for number, strength in topics.items():
+        for food, weight in known[number].foods.items():
+            parts.setdefault(food, []).append(strength * (weight / 3) ** 1.3 * 0.95)
+    return {food: noisy_or(values) for food, values in parts.items()}
