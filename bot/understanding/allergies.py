@@ -10,7 +10,7 @@ from bot.understanding.text import Text
 from data.vocabulary import Allergen
 
 _CERTAIN = re.compile(
-    r"过敏(?!原(?:列表|有哪)|科)|致敏|敏感(?!词)|荨麻疹|風疹|风疹|起(?:了)?(?:一身|满身|好多|红)?(?:红)?(?:疹|包|疙瘩|风团|癣)|(?:浑身|全身|身上|皮肤|一身|满身)(?:就|会|都|会发|马上)?(?:发)?(?:痒|红|疙瘩|疹)|哮喘|休克|(?:嘴|唇|舌|喉|嗓|脸|眼|脖|咽|手|身上|全身|头)[^，。,]{0,8}(?:肿|发麻|麻|痒|紧|堵)|肿(?:成|得|起来|了|一圈|脸|嘴)|会肿|(?:就|一定|准|立马|马上|会)肿|喘不(?:上|过)|呼吸困难|肾上腺素|救护车|打(?:了)?120|呼吸急促|进(?:了)?(?:医院|急诊|抢救|ICU)|送医|(?:去|上|进|住)(?:了)?(?:医院|急诊)|要(?:了)?(?:我|他|她)?(?:的)?命|红点|红斑|红一片|发红|变红|泛红|起泡|皮疹|湿疹|发痒|瘙痒"
+    r"过敏(?!原(?:列表|有哪)|科)|致敏|敏感(?!词)|荨麻疹|風疹|风疹|起(?:了)?(?:一身|满身|好多|红)?(?:红)?(?:疹|包|疙瘩|风团|癣)|(?:浑身|全身|身上|皮肤|一身|满身)(?:就|会|都|会发|马上)?(?:发)?(?:痒|红|疙瘩|疹)|哮喘|休克|(?:嘴|唇|舌|喉|嗓|脸|眼|脖|咽|手|身上|全身|头)[^，。,]{0,8}(?:肿|发麻|麻|痒|紧|堵)|肿(?:成|得|起来|了|一圈|脸|嘴)|会肿|(?:就|一定|准|立马|马上|会)肿|喘不(?:上|过)|(?:会|就|要)喘|呼吸困难|肾上腺素|救护车|打(?:了)?120|呼吸急促|进(?:了)?(?:医院|急诊|抢救|ICU)|送医|(?:去|上|进|住)(?:了)?(?:医院|急诊)|要(?:了)?(?:我|他|她)?(?:的)?命|红点|红斑|红一片|发红|变红|泛红|起泡|皮疹|湿疹|发痒|瘙痒"
     r"|\b(?:allerg\w*|alergic|alergy|allegic|anaphyla\w*|hives|rash(?:es)?|epi-?pens?|swell(?:s|ing|ed)?|swollen|itch(?:y|es|ing)?|wheez\w+|asthma|break(?:s)? out|broke out|breaking out|throat (?:close|closes|closing|tight\w*|swell\w*)|close(?:s)? (?:up )?my throat|closes my airways?|airways?|intolerant to|intolerance to|puff(?:s|y)? up|puffy|numb|tingl\w+|"
     r"can'?t breathe|cannot breathe|trouble breathing|hospital|er visit|the er|ambulance|covered in (?:spots|bumps|welts)|welts|blotch\w*|react(?:s|ed|ion|ions)?(?: badly)?|antihistamine|benadryl|eczema|balloons?|turns? (?:\w+ ){1,2}red|red all over|comes? (?:me |him |her )?out in|out in a rash|burns? (?:my|his|her) (?:gums|lips|throat)|a&e|killed (?:me|him|her)|could (?:kill|die)|kill(?:s)? (?:me|him|her|us)|deadly|lethal|might die|i'?ll die)\b"
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from bot.understanding.lexicon import starts_with_food
 from bot.understanding.text import Text
 
 Span = tuple[int, int]
@@ -38,10 +39,10 @@ _CLAUSE_ZH = re.compile(
     rf"^\W*(?P<title>[^，,。！!？?\s]{{3,20}})[，,]\s*(?:我|俺|咱)?(?:全|都|已经|终于|总算|也)*{_VERB_DONE}"
 )
 _KIND_EN = r"(?:lessons?|courses?|class(?:es)?|modules?|units?|chapters?|videos?|series|lectures?|sessions?|workshops?|tutorials?|one|bit|part|episode|masterclass|section|talk|training|bootcamp|livestream|webinar)"
-_STOP_EN = rf"(?=\s+(?:{_KIND_EN})\b|\s*[,.!?;:…(\"✅🎉]|\s+[-–—]\s*|\s+(?:and|so|now|today|yesterday|tonight|during|but|is|was|are|what|this|just|finally|btw|with|last|in one|at last|already|yay|woo\w*|then|which|over|before|after|while|a (?:minute|moment|second)|got|any|anything|please|pls|lol|omg|haha|phew|\U0001f389|can|need|want|looking|i'm|im|i've|ive|we've|to the end|i|for me|done|finished|completed|about to|really|loved|quite|from start|all the way|earlier|morning|to|quiz|test|exam|ok|hungry|show|give|recommend|suggest|here|course|feeling|under)\b|\s*$)"
-_LEAD_EN = r"(?:(?:the whole|the entire|whole of|the|that|this|my|your|our|a|an|all|of|up|on|today's|watching|reading|listening to|last|final|video|lesson|lecture|chapter|class|course|module|unit|session|thing|about|with|test|quiz|for|series|doing|taking|studying|going through|working through|learning|end|part|one|on|how|called|titled|named|part of|bits?|your|:|-)\s+)*"
+_STOP_EN = rf"(?=\s+(?:{_KIND_EN})\b|\s*[,.!?;:…(\"✅🎉]|\s+[-–—]\s*|\s+(?:and|so|now|today|yesterday|tonight|during|but|is|was|are|what|this|just|finally|btw|with|last|in one|at last|already|yay|woo\w*|then|which|over|before|after|while|a (?:minute|moment|second)|got|any|anything|please|pls|lol|omg|haha|phew|\U0001f389|can|need|want|looking|i'm|im|i've|ive|we've|to the end|i|for me|done|finished|completed|about to|really|loved|quite|from start|all the way|earlier|morning|to the end|quiz|test|exam|ok|hungry|show|give|recommend|suggest|here|course|feeling|under)\b|\s*$)"
+_LEAD_EN = r"(?:(?:the whole|the entire|whole of|the|that|this|my|your|our|a|an|all|of|up|on|today's|watching|reading|listening to|last|final|video|lesson|lecture|chapter|class|course|module|unit|session|thing|about|with|test|quiz|for|series|doing|taking|studying|going through|working through|learning|end|part|one|on|called|titled|named|part of|bits?|your|:|-)\s+)*"
 _AFTER_VERB_EN = re.compile(
-    rf"\b(?:finish\w*|finsh\w*|fini\w*shed|complet\w+|done with|done|wrapp?ed up|wrapped|wrapping up|through with|through|watched|sat through|end of|caught up (?:with|on)|passed|knocked out|binged|graduated from|marked|ticked off|clicked through|learnt|learned|learning about|studied|took|nailed|aced|conquered|crushed|polished off|powered through|worked through|went through|gone through|listened to|wrapped on|concluded|got through|reached the end of|made it through|finishing|did|clear(?:ed)?|closed out|smashed|survived|checked off|came out of|out of|just left|turned in|back from)\s+{_LEAD_EN}(?P<title>[a-z0-9\u3400-\u9fff][^,.!?;:…(\"]*?){_STOP_EN}"
+    rf"\b(?:finish\w*|finsh\w*|fini\w*shed|complet\w+|done with|done|wrapp?ed up|wrapped|wrapping up|through with|through|watched|sat through|end of|caught up (?:with|on)|passed|knocked out|binged|graduated from|marked|ticked off|clicked through|learnt|learned|learning about|studied|took|nailed|aced|conquered|crushed|polished off|powered through|worked through|went through|gone through|listened to|wrapped on|concluded|got through|reached the end of|made it through|finishing|did|clear(?:ed)?|closed out|smashed|survived|checked off|came out of|out of|just left|turned in|back from)[:\s]+{_LEAD_EN}(?P<title>[a-z0-9\u3400-\u9fff][^,.!?;:…(\"]*?){_STOP_EN}"
 )
 _BEFORE_VERB_EN = re.compile(
     rf"\b(?:the|that|that's the|my|your|this)\s+(?P<title>[a-z0-9][^,.!?;:…\"]{{1,40}}?)\s+{_KIND_EN}(?:\s+\w+){{0,3}}?\s*(?:,|is|was|has been|'s|took|-|—|:|as|really|just)?\s*(?:in the bag|done|finished|over|complete[d]?|all done|wrapped|watched|checked|behind me|down|through|finally|took|✅|as complete)"
@@ -50,7 +51,7 @@ _BARE_EN = re.compile(
     rf"^\W*(?P<title>[a-z0-9][^,.!?;:…\"]{{1,40}}?)(?:\s+{_KIND_EN})?\s*(?:\s|:|-|—|–|=|,)+\s*(?:is |was |all )?(?:done|finished|complete|completed|finito|check|✅|over|wrapped)\b"
 )
 _NAMED_EN = re.compile(
-    r"\b(?:the|that|this|my|your|today's)\s+(?P<title>(?!(?:related|connect|link|anything|something)\w* )[a-z0-9][a-z0-9'&-]*(?: (?!to |the |with |in |is |do )[a-z0-9'&-]+){0,4}?)\s+(?:lesson|course|class|module|unit|chapter|lecture|session|video|series|masterclass|workshop|seminar)\b"
+    r"\b(?:the|that|this|my|your|today's|an?)\s+(?P<title>(?!(?:related|connect|link|anything|something)\w* )[a-z0-9][a-z0-9'&-]*(?: (?!to |the |with |in |is |do )[a-z0-9'&-]+){0,4}?)\s+(?:lesson|course|class|module|unit|chapter|lecture|session|video|series|masterclass|workshop|seminar)\b"
 )
 _ABOUT_EN = re.compile(
     r"\b(?:lesson|course|class|module|unit|chapter|lecture|session|video|one)\s+(?:on|about|called)\s+(?P<title>[a-z0-9][^,.!?;:…\"]{1,40}?)(?=\s+(?:and|so|is|was|that|i|you|done|now|today|what|but|we|just|finally)\b|\s*[,.!?;:…]|\s*$)"
@@ -63,7 +64,7 @@ _TAIL = re.compile(
     r"(?:\s|了|啦|咯|喽|的|(?:这|那|一)(?:节|堂|门|本|套|个)?|我已|课程|课|学习|全部?|都|也|我|终于|总算|已经|刚刚?|给|系列|视频|看|学|听|上|刷|done|今天|今晚|整个|从头到尾|啊|呀|呢|吧|耶|哦|噢|哈|嘿|嘻|章节?|单元|专题|讲座|lessons?|courses?|class|module|unit|chapter|video|lecture|session|one|series|masterclass|workshop|tutorial|finally|just|is|was|、|》|」|\"|'|,|-|✅|打卡)$"
 )
 _GENERIC = re.compile(
-    r"^(?:最后|最后一?|所有|全|作业|测验|测试|考试|一遍|一?个?|内容|这些|那些|东西|你|它|这里|那里|上面|下面|第?|到|好|任务|学习|进度|今日份?|今日份学习|今日|新|本|本周|这周|上周|本节|该|某|几|三|两|半天|半|练习|笔记|题|作业也交|晚饭|早饭|午饭|饭|it|everything|that|this|them|lesson|lessons|course|class|classes|homework|quiz|test|today|whole thing|thing|the|whole|all|video|videos|learning|studying|watching|school|work|last|final|first|next|latest|new|whole lot|lot|my homework|and|with|up|now|here|my|for today|one|previous|current|entire|recommended|today's|listening|reading|eating|dinner|lunch|breakfast|cooking|a|an|i|me|you|\\d+%|两遍|一遍|三遍|finally|on|of|in|yet|already|exam|assignment|lecture|lectures|end|to|too|well|老师|报告|你好|哈喽|嗨|证书|结课证书|课时|我的?|你的?|根据我?的?|收工|自己|i'm|im|i've|ive|we've|to the end|we're|it's|100%|lesson's|class's|clip|today's video|video to|quiz passed|food|班|毕业|结束|完成)$"
+    r"^(?:最后|最后一?|所有|全|作业|测验|测试|考试|一遍|一?个?|内容|这些|那些|东西|你|它|这里|那里|上面|下面|第?|到|好|任务|学习|进度|今日份?|今日份学习|今日|新|本|本周|这周|上周|本节|该|某|几|三|两|半天|半|练习|笔记|题|作业也交|晚饭|早饭|午饭|饭|it|everything|that|this|them|lesson|lessons|course|class|classes|homework|quiz|test|today|whole thing|thing|the|whole|all|video|videos|learning|studying|watching|school|work|last|final|first|next|latest|new|whole lot|lot|my homework|and|with|up|now|here|my|for today|one|previous|current|entire|recommended|today's|listening|reading|eating|dinner|lunch|breakfast|cooking|a|an|i|me|you|\\d+%|两遍|一遍|三遍|finally|on|of|in|yet|already|exam|assignment|lecture|lectures|end|to|too|well|老师|报告|你好|哈喽|嗨|证书|just got|got|have|结课证书|课时|我的?|你的?|根据我?的?|收工|自己|i'm|im|i've|ive|we've|to the end|we're|it's|100%|lesson's|class's|clip|today's video|video to|quiz passed|food|班|毕业|结束|完成)$"
 )
 
 
@@ -95,16 +96,22 @@ def find_lesson(text: Text, *, finished: bool) -> Span | None:
             _AFTER_VERB_EN,
         )
         if finished
-        else (_ABOUT_ZH, _THAT_LESSON_ZH, _ABOUT_EN, _NAMED_EN)
+        else (_ABOUT_ZH, _MENTION_ZH, _MENTION_VERB_ZH, _ABOUT_EN, _NAMED_EN, _MENTION_VERB_EN)
     )
     for pattern in patterns:
         if pattern in _CHINESE and not text.is_chinese:
             continue
         for match in pattern.finditer(folded):
             group = "ticked" if "ticked" in pattern.groupindex and match["ticked"] else "title"
-            span = _trim(folded, match.span(group))
+            start, end = match.span(group)
+            if not finished:
+                start = _after_head(folded, start, end)
+            span = _trim(folded, (start, end))
             if span is not None:
                 return span
+    titled = None if finished else _TITLE_CASE.search(text.original)
+    if titled:
+        return titled.span("title")
     numbered = _NUMBERED.search(folded)
     return (
         numbered.span()
@@ -113,8 +120,25 @@ def find_lesson(text: Text, *, finished: bool) -> Span | None:
     )
 
 
-_THAT_LESSON_ZH = re.compile(
-    r"(?:因为|跟|和|与|是|学的?|上的?|看的?)(?P<title>[^，。,.!！?？~；;:：\s]{1,16}?)(?:的)?(?:那|这)?(?:一)?(?:节课|门课|堂课|课程|课|章)"
+_MENTION_ZH = re.compile(
+    r"(?P<title>[^，。,.!！?？~；;:：\s]{1,20}?)(?:的)?"
+    r"(?:(?:那|这)(?:一)?(?:节|门|堂|集|章)课?|节课|门课?|堂课?|集|课程|课(?!上|后|里|前|堂)|章节?|期视频|视频)"
+)
+_MENTION_VERB_ZH = re.compile(
+    r"(?:学|看|上|听|刷)(?:完|过|了)(?P<title>[^，。,.!！?？~\s给推为怎咋就吗嘛我你]{2,10}?)"
+    r"(?=给|推|为|怎|咋|就|吗|嘛|$|[，。,.!！?？])"
+)
+_MENTION_VERB_EN = re.compile(
+    r"\b(?:took|learn(?:ed|t) (?:about|how to)|studied|studying|watched|finished|completed)\s+"
+    rf"(?:the |a |an |my |that )?(?P<title>[a-z][^,.!?;:…\"]{{1,30}}?){_STOP_EN}"
+)
+_TITLE_CASE = re.compile(
+    r"(?<=[a-z,] )(?P<title>[A-Z][a-z]+(?: (?:[A-Z0-9][\w'-]*|for|of|and|the|with|to))* [A-Z0-9][\w'-]*)"
+)
+_MENTION_HEAD = re.compile(
+    r"^(?:难道|不会|莫非|是不是|是|就|因为|由于|根据|按照?|凭|跟|和|与|同|对|从|我们?|咱|刚刚?|才|刚才|昨天|今天|上次|"
+    r"上(?:完|了|过|的)|学(?:完|了|过|的|到的|习)|看(?:完|了|过|的)|听(?:完|了|过|的)|刷(?:完|了)|的|了|那|这|个|节|堂|门|为什么|为啥|凭什么|凭啥|"
+    r"第[一二三]个|什么|哪|一|你|它|他们?|推荐?|给|这个|那个|这些|以|说|来自|属于|基于|结合|配合|按|讲)"
 )
 
 
@@ -127,9 +151,20 @@ _CHINESE = frozenset(
         _THAT_ZH,
         _BEFORE_VERB_ZH,
         _CLAUSE_ZH,
-        _THAT_LESSON_ZH,
+        _MENTION_ZH,
+        _MENTION_VERB_ZH,
     }
 )
+
+
+def _after_head(folded: str, start: int, end: int) -> int:
+    """Skip what stands before a mentioned title: 因为我刚学了泡菜 gives 泡菜."""
+    while start < end:
+        head = _MENTION_HEAD.match(folded[start:end])
+        if head is None:
+            break
+        start += head.end()
+    return start
 
 
 def _trim(folded: str, span: Span) -> Span | None:
@@ -155,7 +190,12 @@ def _trim(folded: str, span: Span) -> Span | None:
     if led and end - start - led.end() <= 4:
         return start, start + led.end()
     title = folded[start:end]
-    if len(title) < 2 or _GENERIC.fullmatch(title) or _GENERIC.fullmatch(title.strip("的了 ")):
+    if (
+        not title
+        or (len(title) < 2 and not starts_with_food(title))
+        or _GENERIC.fullmatch(title)
+        or _GENERIC.fullmatch(title.strip("的了 "))
+    ):
         return None
     return start, end
 

@@ -84,6 +84,7 @@ _AMBIGUOUS = frozenset(
         "drink",
         "drinks",
         "骨头",
+        "开水",
         "kidney",
         "kidneys",
         "clip",
@@ -143,7 +144,7 @@ def find_words(text: Text) -> list[WordHit]:
 
 
 _NO_FOOD = re.compile(
-    r"(?:not|isn't) (?:\w+ )?cup of tea|not my bread|piece of cake|for nuts|big cheese|couch potato|full of beans|bad apple|"
+    r"(?:not|isn't) (?:\w+ )?cup of tea|not my bread|piece of cake|big cheese|couch potato|full of beans|bad apple|"
     r"恰饭|吃饭|做饭|高蛋白|优质蛋白|蛋白质|血糖|喜羊羊|菜鸟|菜单|小菜一碟|吹牛|牛逼|买菜|做菜|点菜|炒鱿鱼|咸鱼|摸鱼|鱼和熊掌|"
     r"酱紫|吃瓜|瓜分|吃醋|吃土|豆瓣评分|奶奶|老奶|鸡毛|鸡肋|饭点|头脑|我的菜|你的菜|路由|吃豆腐|豆腐渣|面试|面子|肝(?=完|了|到)|蚕豆病|风味|饭盒|带饭|下酒|(?:是|个|场)乌龙|乌龙一场|吃素|外卖"
 )

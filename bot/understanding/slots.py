@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from bot.understanding.allergies import Allergies, find_allergies, mentions_allergy
@@ -16,6 +17,8 @@ from bot.understanding.tastes import find_tastes
 from bot.understanding.text import Text
 
 Span = tuple[int, int]
+
+_SAYS_LESSON = re.compile(r"课|《|lesson|course|class|module")
 
 _CONSTRAINT = frozenset({Intent.SET_CONSTRAINT, Intent.UNSET_CONSTRAINT, Intent.SHOW_PROFILE})
 _BY_CATEGORY = frozenset({Intent.RECOMMEND, Intent.CRITIQUE, Intent.FINISHED_LESSON})
@@ -55,6 +58,8 @@ def find_slots(text: Text, intent: Intent) -> dict[str, object]:
     hidden: list[Span] = []
     if intent in {Intent.FINISHED_LESSON, Intent.WHY, Intent.RECOMMEND, Intent.CRITIQUE}:
         lesson = find_lesson(text, finished=intent is Intent.FINISHED_LESSON)
+        if intent is Intent.CRITIQUE and not _SAYS_LESSON.search(text.folded):
+            lesson = None
         if lesson:
             slots["lesson"] = text.original[slice(*lesson)]
             hidden.append(lesson)

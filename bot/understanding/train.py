@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
 from bot.understanding.grams import inverse_frequencies
-from bot.understanding.intents import MODEL_FILE, Features, Floats, IntentModel, Scales
+from bot.understanding.intents import MODEL_FILE, Features, Floats, IntentModel, Neighbours, Scales
 from bot.understanding.text import Text, fold
 from bot.understanding.training_data import Utterance, load_utterances
 from index.embedding import Embedder, open_embedder
@@ -46,7 +46,7 @@ def fit_features(texts: Sequence[Text], embeddings: Floats, scales: Scales) -> F
 def fit(
     utterances: Sequence[Utterance], embeddings: Floats, *, scales: Scales | None = None
 ) -> IntentModel:
-    """Fit multinomial logistic regression with an L2 penalty.
+    """Fit multinomial logistic regression with an L2 penalty, and keep the examples beside it.
 
     Grammar-made utterances weigh less, so that a template with many fillings counts as a few
     sentences and not as many.
@@ -64,12 +64,17 @@ def fit(
         [str(utterance.intent) for utterance in utterances],
         sample_weight=sample_weights(utterances),
     )
+    columns = {label: column for column, label in enumerate(regression.classes_)}
+    labels = np.array([columns[str(utterance.intent)] for utterance in utterances])
     return IntentModel(
         features=features,
         weights=regression.coef_.T.astype(np.float32),
         bias=regression.intercept_.astype(np.float32),
         temperature=1.0,
         labels=[str(label) for label in regression.classes_],
+        neighbours=Neighbours.of(
+            embeddings, features.mean, labels, sample_weights(utterances).astype(np.float32)
+        ),
     )
 
 
@@ -119,7 +124,9 @@ def train(embedder: Embedder, path: Path) -> float:
     The accuracy counts every group of siblings as one.
     """
     utterances = load_utterances()
-    embeddings = embedder.embed([utterance.text for utterance in utterances], kind="query")
+    embeddings = embedder.embed(
+        [fold(utterance.text).folded for utterance in utterances], kind="query"
+    )
     model = fit(utterances, embeddings)
     shares = out_of_fold(utterances, embeddings)
     order = {intent: column for column, intent in enumerate(model.intents)}

@@ -49,20 +49,19 @@ class Understander:
         """Give what each message means; the encoder sees all of them at once."""
         if not texts:
             return []
-        texts = [text.encode("utf-8", "replace").decode() for text in texts]
-        embeddings = self._embedder.embed(texts, kind="query")
-        return self.understand_encoded(texts, embeddings)
+        folded = [fold(text) for text in texts]
+        embeddings = self._embedder.embed([text.folded for text in folded], kind="query")
+        return self.understand_encoded(folded, embeddings)
 
-    def understand_encoded(self, texts: Sequence[str], embeddings: Floats) -> list[Meaning]:
-        """The same for messages that are encoded already.
+    def understand_encoded(self, texts: Sequence[Text], embeddings: Floats) -> list[Meaning]:
+        """The same for messages that are folded and encoded already.
 
         Args:
-            texts: The messages.
-            embeddings: (n_texts, dim) float32 unit rows, encoded as queries.
+            texts: Folded messages.
+            embeddings: (n_texts, dim) float32 unit rows of the folded texts, encoded as queries.
         """
-        folded = [fold(text) for text in texts]
-        shares = self._model.probabilities(folded, embeddings)
-        return [self._meaning(text, row) for text, row in zip(folded, shares, strict=True)]
+        shares = self._model.probabilities(texts, embeddings)
+        return [self._meaning(text, row) for text, row in zip(texts, shares, strict=True)]
 
     def _meaning(self, text: Text, shares: Floats) -> Meaning:
         allergies = find_allergies(text, find_foods(text))
