@@ -103,7 +103,7 @@ def _row(name: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
     indexing = [one["index_seconds"] for one in runs if "index_seconds" in one]
     return {
         "what": name,
-        "index s": median(indexing) if indexing else float("nan"),
+        "index s": median(indexing) if indexing else None,
         "query p50 ms": median([median(one["query_seconds"]) for one in runs]) * 1e3,
         "query p95 ms": median([float(np.percentile(o["query_seconds"], 95)) for o in runs]) * 1e3,
         "start s": median([one["start_seconds"] for one in runs]),

@@ -79,6 +79,8 @@ def show(title: str, rows: list[Mapping[str, Any]]) -> None:
 
 
 def _shown(value: object) -> str:
+    if value is None:
+        return ""
     if isinstance(value, float):
         return f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
     return str(value)
@@ -93,7 +95,7 @@ def record(section: str, content: Mapping[str, Any]) -> None:
         **content,
     }
     temporary = RESULTS.with_suffix(".tmp")
-    text = json.dumps(results, indent=2, ensure_ascii=False, sort_keys=True)
+    text = json.dumps(results, indent=2, ensure_ascii=False, sort_keys=True, allow_nan=False)
     temporary.write_text(text + "\n", encoding="utf-8")
     temporary.replace(RESULTS)
 

@@ -26,7 +26,7 @@ PAD_MULTIPLE = 16
 """OpenVINO builds a kernel for each new length; single queries are padded so that few occur."""
 TOKENS_PER_BATCH = 1024
 """More falls out of a core's cache and is slower."""
-BULK_FROM = 64
+BULK_FROM = 512
 """So many texts are worth the bulk form: a stream for each core instead of all cores on one."""
 
 
