@@ -1,0 +1,259 @@
+"""The durable inbox: an update is on disk before it is confirmed, and handled fairly.
+
+At most one update of a lane (a person) is being handled at a time, in order; free workers go round
+robin over the lanes. So somebody who sends a hundred messages delays another person by one message
+at most, and nobody's messages overtake each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from bot.commits import Commits
+from data.errors import StoreError
+from data.store import EventStore, InboxEntry
+
+logger = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 3
+LONGEST_WAIT = 30.0
+"""Seconds between looks at a store that is down."""
+
+
+@dataclass(slots=True)
+class _Lane:
+    entries: deque[InboxEntry] = field(default_factory=deque)
+    is_waiting: bool = False
+    """In the round, or being handled, or held back."""
+
+
+@dataclass(slots=True)
+class InboxCounts:
+    """What happened since the start, for metrics."""
+
+    received: int = 0
+    repeated: int = 0
+    handled: int = 0
+    failed: int = 0
+    parked: int = 0
+    store_errors: int = 0
+
+
+class Inbox:
+    """Takes updates durably and hands them to `handle`, one lane at a time.
+
+    Args:
+        store: Where updates are kept.
+        commits: Shared group commit of the store.
+        handle: Called in a worker thread. It must do its work and `mark_done` in one transaction.
+            What it returns is given to `after`, in the event loop.
+        executor: The worker threads.
+        workers: How many updates are handled at once.
+        after: Called in the event loop with the entry and what `handle` returned.
+        on_parked: Called in the event loop when an update failed for the last time.
+        max_attempts: After so many failures an update is parked.
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        commits: Commits,
+        handle: Callable[[InboxEntry], Any],
+        executor: Executor,
+        *,
+        workers: int = 2,
+        after: Callable[[InboxEntry, Any], None] = lambda entry, result: None,
+        on_parked: Callable[[InboxEntry, Exception], None] = lambda entry, error: None,
+        on_start: Callable[[InboxEntry], None] = lambda entry: None,
+        max_attempts: int = MAX_ATTEMPTS,
+        first_wait: float = 0.2,
+    ) -> None:
+        self._store = store
+        self._commits = commits
+        self._handle = handle
+        self._executor = executor
+        self._workers = workers
+        self._after = after
+        self._on_parked = on_parked
+        self._on_start = on_start
+        self._max_attempts = max_attempts
+        self._first_wait = first_wait
+        self._lanes: dict[str, _Lane] = {}
+        self._round: asyncio.Queue[str] = asyncio.Queue()
+        self._n_open = 0
+        self._n_store_failures = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._later: set[asyncio.TimerHandle] = set()
+        self.counts = InboxCounts()
+
+    @property
+    def backlog(self) -> int:
+        """Updates that are not handled yet."""
+        return self._n_open
+
+    async def start(self) -> int:
+        """Take up what an earlier run left, and start the workers; gives how much was left."""
+        left = await self._commits.run(lambda: self._store.pending(limit=1_000_000))
+        self._tasks = [asyncio.create_task(self._work()) for _ in range(self._workers)]
+        self.schedule(left)
+        return len(left)
+
+    async def put(self, entries: Sequence[InboxEntry]) -> int:
+        """Commit updates, then schedule those that are new; gives how many were.
+
+        Raises:
+            StoreError: They are not on disk and must not be confirmed.
+        """
+
+        def receive() -> list[InboxEntry]:
+            return [entry for entry in entries if self._store.receive(entry)]
+
+        try:
+            fresh = await self._commits.run(receive)
+        except StoreError:
+            self.counts.store_errors += 1
+            raise
+        self.counts.received += len(fresh)
+        self.counts.repeated += len(entries) - len(fresh)
+        self.schedule(fresh)
+        return len(fresh)
+
+    def schedule(self, entries: Iterable[InboxEntry]) -> None:
+        """Put stored updates behind what waits in their lanes."""
+        for entry in entries:
+            lane = self._lanes.setdefault(entry.lane, _Lane())
+            lane.entries.append(entry)
+            self._n_open += 1
+            self._idle.clear()
+            if not lane.is_waiting:
+                lane.is_waiting = True
+                self._round.put_nowait(entry.lane)
+
+    def forget_lane(self, lane_name: str, *, until: datetime) -> None:
+        """Drop what a lane still holds from before a moment: the person had it erased."""
+        lane = self._lanes.get(lane_name)
+        if lane is None:
+            return
+        kept = deque(entry for entry in lane.entries if entry.received_at > until)
+        self._n_open -= len(lane.entries) - len(kept)
+        lane.entries = kept
+        self._look_whether_idle()
+
+    async def drain(self, seconds: float) -> bool:
+        """Wait until everything is handled; False when the time was over first."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def stop(self) -> None:
+        """End the workers; what is not handled stays in the store."""
+        for handle in self._later:
+            handle.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _work(self) -> None:
+        while True:
+            name = await self._round.get()
+            lane = self._lanes.get(name)
+            if lane is None or not lane.entries:
+                self._close(name)
+                continue
+            entry = lane.entries.popleft()
+            wait = await self._try(entry, lane)
+            if wait > 0:
+                self._hold(name, wait)
+            elif lane.entries:
+                # Behind everybody else who waits.
+                self._round.put_nowait(name)
+            else:
+                self._close(name)
+
+    async def _try(self, entry: InboxEntry, lane: _Lane) -> float:
+        """Handle one update; gives how many seconds its lane must wait."""
+        loop = asyncio.get_running_loop()
+        self._on_start(entry)
+        try:
+            result = await loop.run_in_executor(self._executor, self._handle, entry)
+        except StoreError:
+            # Not the update's fault: it waits until the store is well again.
+            self.counts.store_errors += 1
+            logger.warning("update %s waits: the store is down", entry.update_id)
+            lane.entries.appendleft(entry)
+            self._n_store_failures += 1
+            wait: float = self._first_wait * 2 ** min(10, self._n_store_failures)
+            return min(LONGEST_WAIT, wait)
+        except Exception as error:
+            return await self._failed(entry, lane, error)
+        self.counts.handled += 1
+        self._n_store_failures = 0
+        self._finish()
+        self._after(entry, result)
+        return 0.0
+
+    async def _failed(self, entry: InboxEntry, lane: _Lane, error: Exception) -> float:
+        attempts = entry.attempts + 1
+        is_last = attempts >= self._max_attempts
+        self.counts.failed += 1
+        logger.error(
+            "update %s failed for the %d. time", entry.update_id, attempts, exc_info=error
+        )
+
+        def remember() -> None:
+            # The class only: a message may quote what the person wrote.
+            self._store.mark_failed(entry.update_id, error=type(error).__name__, park=is_last)
+
+        try:
+            await self._commits.run(remember)
+        except StoreError:
+            self.counts.store_errors += 1
+        if is_last:
+            self.counts.parked += 1
+            self._finish()
+            self._on_parked(entry, error)
+            return 0.0
+        again = InboxEntry(
+            update_id=entry.update_id,
+            lane=entry.lane,
+            payload=entry.payload,
+            received_at=entry.received_at,
+            attempts=attempts,
+        )
+        lane.entries.appendleft(again)
+        return self._first_wait * attempts
+
+    def _hold(self, name: str, seconds: float) -> None:
+        def again() -> None:
+            self._later.discard(handle)
+            self._round.put_nowait(name)
+
+        handle = asyncio.get_running_loop().call_later(seconds, again)
+        self._later.add(handle)
+
+    def _close(self, name: str) -> None:
+        lane = self._lanes.get(name)
+        if lane is not None:
+            lane.is_waiting = False
+            if not lane.entries:
+                del self._lanes[name]
+
+    def _finish(self) -> None:
+        self._n_open -= 1
+        self._look_whether_idle()
+
+    def _look_whether_idle(self) -> None:
+        if self._n_open <= 0:
+            self._idle.set()

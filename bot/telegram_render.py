@@ -1,0 +1,322 @@
+"""Reply -> payloads of the Bot API as plain JSON. The one place that escapes HTML.
+
+A payload is stored in the outbox, so it must say everything: method, parameters, files, which items
+it shows, and what to send instead when the last check stops it.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bot.messages import Button, Document, Picture, Reply, Span
+
+logger = logging.getLogger(__name__)
+
+TEXT_UNITS = 4096
+CAPTION_UNITS = 1024
+MAX_ENTITIES = 100
+MAX_BUTTONS = 100
+MAX_ROW = 8
+LABEL_UNITS = 64
+NOTICE_UNITS = 200
+PHOTO_BYTES = 10 * 1024 * 1024
+FILE_BYTES = 50 * 1024 * 1024
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where an answer goes."""
+
+    chat_id: int
+    thread_id: int | None = None
+    reply_to: int | None = None
+    """In groups: the message that is answered."""
+    pressed_id: int | None = None
+    """The message whose button was pressed, when it can be edited."""
+    pressed_has_media: bool = False
+
+
+def render(reply: Reply, place: Place) -> list[Json]:
+    """Give the payloads of a reply, in order; the buttons stand on the last one.
+
+    A reply that has nothing but a notice gives none.
+    """
+    messages = [*_edited(reply, place)] if reply.is_edit and place.pressed_id else []
+    if not messages:
+        messages = [*_sent(reply, place)]
+    keyboard = _keyboard(reply.buttons)
+    if messages and keyboard:
+        messages[-1]["params"]["reply_markup"] = {"inline_keyboard": keyboard}
+    for message in messages:
+        message["item_ids"] = list(reply.item_ids)
+    return messages
+
+
+def render_all(replies: Sequence[Reply], place: Place) -> list[tuple[Reply, list[Json]]]:
+    """Render the replies of one turn: only the first edit may take the pressed message's place."""
+    rendered = []
+    for reply in replies:
+        payloads = render(reply, place)
+        if reply.is_edit and payloads:
+            place = replace(place, pressed_id=None)
+        rendered.append((reply, payloads))
+    return rendered
+
+
+def render_callback(callback_id: str, notice: str, place: Place, *, is_alone: bool) -> Json:
+    """Give the answer to a press; `is_alone` when the notice is all that the person gets."""
+    return {
+        "method": "answerCallbackQuery",
+        "params": {
+            "callback_query_id": callback_id,
+            **({"text": cut(notice, NOTICE_UNITS)} if notice else {}),
+        },
+        "late": text_payload(notice, place) if notice and is_alone else None,
+    }
+
+
+def text_payload(text: str, place: Place) -> Json:
+    """Give a plain message."""
+    return _message((Span(text),), place)
+
+
+def html_of(spans: Iterable[Span]) -> str:
+    """Give Telegram HTML; every character of ours and of other people is escaped here."""
+    parts: list[str] = []
+    n_entities = 0
+    for span in spans:
+        text = html.escape(span.text, quote=False)
+        tags = [
+            tag
+            for tag, is_on in (
+                ("blockquote", span.is_quote),
+                ("b", span.is_bold),
+                ("i", span.is_italic),
+            )
+            if is_on
+        ]
+        # Empty and blank entities are dropped by Telegram; beyond 100 the rest is plain.
+        if span.text.strip() and n_entities + len(tags) <= MAX_ENTITIES:
+            n_entities += len(tags)
+            for tag in reversed(tags):
+                text = f"<{tag}>{text}</{tag}>"
+        parts.append(text)
+    return "".join(parts)
+
+
+def units(text: str) -> int:
+    """Give the length that Telegram counts: UTF-16 code units."""
+    return len(text) + sum(ord(c) > 0xFFFF for c in text)
+
+
+def cut(text: str, most: int) -> str:
+    """Shorten to so many units with an ellipsis, between characters."""
+    if units(text) <= most:
+        return text
+    kept, used = [], 1
+    for character in text:
+        used += units(character)
+        if used > most:
+            break
+        kept.append(character)
+    return "".join(kept).rstrip() + "…"
+
+
+def split(spans: Sequence[Span], most: int = TEXT_UNITS) -> list[tuple[Span, ...]]:
+    """Part a text into messages of at most `most` units: at paragraphs, else lines, else words."""
+    pieces: list[tuple[Span, ...]] = []
+    rest = _stripped(spans)
+    while rest:
+        text = "".join(span.text for span in rest)
+        if units(text) <= most:
+            pieces.append(rest)
+            break
+        position = _border(text, most)
+        head, rest = _halves(rest, position)
+        head, rest = _stripped(head), _stripped(rest)
+        if head:
+            pieces.append(head)
+    return pieces
+
+
+def _border(text: str, most: int) -> int:
+    end, used = 0, 0
+    for character in text:
+        used += units(character)
+        if used > most:
+            break
+        end += 1
+    for mark in ("\n\n", "\n", "。", ". ", "，", " "):
+        # A border in the first third would make a message of a few words.
+        found = text.rfind(mark, end // 3, end)
+        if found > 0:
+            return found + len(mark)
+    # An emoji of several characters and a combining mark stay together.
+    while end > 1 and text[end] in "\u200d\ufe0f":
+        end -= 1
+    return end
+
+
+def _halves(spans: Sequence[Span], position: int) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
+    head: list[Span] = []
+    tail: list[Span] = []
+    for span in spans:
+        if position >= len(span.text):
+            head.append(span)
+        elif position <= 0:
+            tail.append(span)
+        else:
+            head.append(replace(span, text=span.text[:position]))
+            tail.append(replace(span, text=span.text[position:]))
+        position -= len(span.text)
+    return tuple(head), tuple(tail)
+
+
+def _stripped(spans: Sequence[Span]) -> tuple[Span, ...]:
+    kept = [span for span in spans if span.text]
+    while kept and not kept[0].text.strip():
+        kept.pop(0)
+    while kept and not kept[-1].text.strip():
+        kept.pop()
+    if kept:
+        kept[0] = replace(kept[0], text=kept[0].text.lstrip())
+        kept[-1] = replace(kept[-1], text=kept[-1].text.rstrip())
+    return tuple(kept)
+
+
+def _sent(reply: Reply, place: Place) -> Iterable[Json]:
+    spans = _stripped(reply.spans)
+    is_caption = bool(spans) and units(reply.text.strip()) <= CAPTION_UNITS
+    if reply.document is not None and len(reply.document.content) <= FILE_BYTES:
+        yield _file(reply.document, spans if is_caption else (), place)
+        if spans and not is_caption:
+            yield from _texts(spans, place)
+    elif (photo := _photo(reply.picture)) is not None:
+        message = _message((), place, method="sendPhoto")
+        message["params"] |= photo.get("params", {})
+        if "upload" in photo:
+            message["upload"] = photo["upload"]
+        _caption(message, spans if is_caption else ())
+        if not is_caption and not spans and reply.picture is not None:
+            _caption(message, (Span(cut(reply.picture.alternative, CAPTION_UNITS)),))
+        yield message
+        if spans and not is_caption:
+            yield from _texts(spans, place)
+    else:
+        yield from _texts(spans, place)
+
+
+def _texts(spans: Sequence[Span], place: Place) -> Iterable[Json]:
+    for n, piece in enumerate(split(spans)):
+        yield _message(piece, place if n == 0 else replace(place, reply_to=None))
+
+
+def _edited(reply: Reply, place: Place) -> Iterable[Json]:
+    """Give the edit and what does not fit into it; nothing when only a new message will do."""
+    spans = _stripped(reply.spans)
+    if reply.document is not None or not spans:
+        return
+    if not place.pressed_has_media:
+        first, *more = split(spans)
+        edit = _message(first, place, method="editMessageText")
+        edit["params"]["message_id"] = place.pressed_id
+        yield edit
+        for piece in more:
+            yield _message(piece, replace(place, reply_to=None))
+        return
+    if units(reply.text.strip()) > CAPTION_UNITS:
+        return
+    photo = _photo(reply.picture)
+    if photo is not None and "params" in photo:
+        edit = _message((), place, method="editMessageMedia")
+        edit["params"]["media"] = {
+            "type": "photo",
+            "media": photo["params"]["photo"],
+            "caption": html_of(spans),
+            "parse_mode": "HTML",
+        }
+        edit["plain"] = "".join(span.text for span in spans)
+    else:
+        edit = _message((), place, method="editMessageCaption")
+        _caption(edit, spans)
+    edit["params"]["message_id"] = place.pressed_id
+    yield edit
+
+
+def _message(spans: Sequence[Span], place: Place, *, method: str = "sendMessage") -> Json:
+    params: Json = {"chat_id": place.chat_id}
+    if not method.startswith("edit"):
+        if place.thread_id is not None:
+            params["message_thread_id"] = place.thread_id
+        if place.reply_to is not None:
+            params["reply_parameters"] = {
+                "message_id": place.reply_to,
+                "allow_sending_without_reply": True,
+            }
+    message: Json = {"method": method, "params": params}
+    if method in ("sendMessage", "editMessageText"):
+        params |= {
+            "text": html_of(spans),
+            "parse_mode": "HTML",
+            "link_preview_options": {"is_disabled": True},
+        }
+        message["plain"] = "".join(span.text for span in spans)
+    return message
+
+
+def _caption(message: Json, spans: Sequence[Span]) -> None:
+    if spans:
+        message["params"] |= {"caption": html_of(spans), "parse_mode": "HTML"}
+    message["plain"] = "".join(span.text for span in spans)
+
+
+def _photo(picture: Picture | None) -> Json | None:
+    if picture is None:
+        return None
+    if picture.content:
+        if len(picture.content) > PHOTO_BYTES:
+            return None
+        return {"upload": _upload("photo", "picture.png", picture.content)}
+    if picture.url.startswith(("https://", "http://")):
+        return {"params": {"photo": picture.url}}
+    return None
+
+
+def _file(document: Document, spans: Sequence[Span], place: Place) -> Json:
+    message = _message((), place, method="sendDocument")
+    message["upload"] = _upload("document", document.file_name, document.content)
+    _caption(message, spans)
+    return message
+
+
+def _upload(field: str, name: str, content: bytes) -> Json:
+    return {"field": field, "name": name, "base64": base64.b64encode(content).decode("ascii")}
+
+
+def _keyboard(rows: Sequence[Sequence[Button]]) -> list[list[Json]]:
+    keyboard: list[list[Json]] = []
+    n_buttons = 0
+    for row in rows:
+        shown = [json for button in row if (json := _button(button)) is not None]
+        shown = shown[: MAX_BUTTONS - n_buttons]
+        n_buttons += len(shown)
+        keyboard += [shown[at : at + MAX_ROW] for at in range(0, len(shown), MAX_ROW)]
+    return keyboard
+
+
+def _button(button: Button) -> Json | None:
+    """Give the button, or None when Telegram would refuse the whole message because of it."""
+    label = cut(button.label.strip(), LABEL_UNITS)
+    if label and button.url.startswith(("https://", "http://", "tg://")):
+        return {"text": label, "url": button.url}
+    if label and not button.url and 1 <= len(button.payload.encode()) <= 64:
+        return {"text": label, "callback_data": button.payload}
+    logger.error("a button without label or usable action was left out")
+    return None
