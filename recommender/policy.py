@@ -10,6 +10,7 @@ propensity wrong: inverse-propensity estimates on such logs were off by a factor
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -176,23 +177,40 @@ class SlotDistribution:
 
     def softmax(self, placed: tuple[int, ...]) -> np.ndarray:
         """(n,) probabilities of the softmax part; 0 for placed items."""
-        logits = self.scores.copy()
-        if placed:
-            logits -= self.penalty * self.similarities[:, placed].max(axis=1)
-        logits /= self.temperature
-        logits[list(placed)] = -np.inf
-        weights = np.exp(logits - logits.max())
-        return np.asarray(weights / weights.sum())
+        return np.asarray(self._softmax(_prefixes([placed]))[0])
 
     def probabilities(self, placed: tuple[int, ...]) -> np.ndarray:
         """(n,) probabilities of the slot; they sum to 1, and only placed items have 0."""
-        uniform = np.ones(len(self.scores))
-        uniform[list(placed)] = 0.0
-        uniform /= uniform.sum()
-        mixed = (1 - self.exploration_rate) * self.softmax(
-            placed
-        ) + self.exploration_rate * uniform
-        return np.asarray(mixed / mixed.sum())
+        return np.asarray(self.after(_prefixes([placed]))[0])
+
+    def after(self, prefixes: np.ndarray) -> np.ndarray:
+        """Probabilities of the next slot after each of several prefixes.
+
+        Args:
+            prefixes: (n_prefixes, length) int64 rows of candidate numbers, already placed.
+
+        Returns:
+            (n_prefixes, n) float64; rows sum to 1, and only placed items have 0.
+        """
+        uniform = np.ones((len(prefixes), len(self.scores)))
+        np.put_along_axis(uniform, prefixes, 0.0, axis=1)
+        uniform /= uniform.sum(axis=1, keepdims=True)
+        rate = self.exploration_rate
+        mixed = (1 - rate) * self._softmax(prefixes) + rate * uniform
+        return np.asarray(mixed / mixed.sum(axis=1, keepdims=True))
+
+    def _softmax(self, prefixes: np.ndarray) -> np.ndarray:
+        logits = np.tile(self.scores, (len(prefixes), 1))
+        if prefixes.shape[1]:
+            logits -= self.penalty * self.similarities[:, prefixes].max(axis=2).T
+        logits /= self.temperature
+        np.put_along_axis(logits, prefixes, -np.inf, axis=1)
+        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+def _prefixes(placed: list[tuple[int, ...]]) -> np.ndarray:
+    return np.array(placed, dtype=np.int64).reshape(len(placed), len(placed[0]))
 
 
 def draw(pool: Pool, slot: SlotDistribution, *, size: int, rng: np.random.Generator) -> Draw:
@@ -237,15 +255,44 @@ def marginal_propensities(slot: SlotDistribution, *, n: int, size: int) -> np.nd
         (n, size) float64; every column sums to 1. At most 10 * 9 prefixes for a slate of three.
     """
     marginals = np.zeros((n, size))
-    prefixes: list[tuple[tuple[int, ...], float]] = [((), 1.0)]
+    prefixes, mass = np.zeros((1, 0), dtype=np.int64), np.ones(1)
     for position in range(size):
-        longer: list[tuple[tuple[int, ...], float]] = []
-        for placed, mass in prefixes:
-            probabilities = mass * slot.probabilities(placed)
-            marginals[:, position] += probabilities
-            if position + 1 < size:
-                longer.extend(
-                    ((*placed, i), float(probabilities[i])) for i in range(n) if i not in placed
-                )
-        prefixes = longer
+        probabilities = mass[:, None] * slot.after(prefixes)
+        marginals[:, position] = probabilities.sum(axis=0)
+        if position + 1 < size:
+            free = np.ones((len(prefixes), n), dtype=bool)
+            np.put_along_axis(free, prefixes, False, axis=1)
+            which, added = np.nonzero(free)
+            prefixes = np.column_stack([prefixes[which], added])
+            mass = probabilities[which, added]
     return marginals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placing:
+    """How likely a policy is to make a given slate."""
+
+    conditional: np.ndarray
+    """(size,) P(item at position | items above)."""
+    marginal: np.ndarray
+    """(size,) P(item at position)."""
+    all_marginals: np.ndarray
+    """(n, size) the same for every candidate."""
+
+
+def placing(slot: SlotDistribution, slate: Sequence[int]) -> Placing:
+    """Give the propensities that `slot` would have logged for a slate that another policy made.
+
+    Args:
+        slot: The evaluation policy over the logged candidates (`SlotDistribution.of`).
+        slate: Candidate numbers in the order of the positions.
+    """
+    chosen = tuple(slate)
+    marginals = marginal_propensities(slot, n=len(slot.scores), size=len(chosen))
+    return Placing(
+        conditional=np.array(
+            [slot.probabilities(chosen[:k])[chosen[k]] for k in range(len(chosen))]
+        ),
+        marginal=marginals[list(chosen), range(len(chosen))],
+        all_marginals=marginals,
+    )
