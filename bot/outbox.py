@@ -84,7 +84,7 @@ class Checker(Protocol):
     """The part of the conversation that sending needs."""
 
     def may_send(
-        self, user_key: UserKey, item_ids: tuple[ItemId, ...], at: datetime
+        self, user_key: UserKey, item_ids: Iterable[ItemId], *, at: datetime
     ) -> Sequence[Refused]: ...
     def delivered(self, reply: Reply, *, at: datetime, message_id: str = "") -> None: ...
 
@@ -374,7 +374,7 @@ class Dispatcher:
         """The last look: a message with a forbidden item is replaced, never sent."""
         at = self._clock()
         refused = await asyncio.get_running_loop().run_in_executor(
-            self._executor, lambda: self._checker.may_send(entry.user_key, item_ids, at)
+            self._executor, lambda: self._checker.may_send(entry.user_key, item_ids, at=at)
         )
         if not refused:
             return payload, False

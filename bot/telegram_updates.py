@@ -253,16 +253,14 @@ def minimised(update: Mapping[str, Any]) -> Json:
 
     That a pressed message was a picture is remembered as `has_media`.
     """
-    kept = _without_names(update)
+    kept: Json = _without_names(update)
     pressed = (update.get("callback_query") or {}).get("message")
     if isinstance(pressed, dict):
-        kept["callback_query"]["message"] = {
-            name: _without_names(value)
-            for name, value in pressed.items()
-            if name in ("message_id", "date", "chat", "message_thread_id", "is_topic_message")
-        }
+        needed = ("message_id", "date", "chat", "message_thread_id", "is_topic_message")
+        short = {name: _without_names(pressed[name]) for name in needed if name in pressed}
         if any(kind in pressed for kind in _MEDIA):
-            kept["callback_query"]["message"]["has_media"] = True
+            short["has_media"] = True
+        kept["callback_query"]["message"] = short
     return kept
 
 

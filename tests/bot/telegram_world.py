@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -52,7 +52,7 @@ class ScriptedConversation:
         self.deliveries.append((str(reply.slate_id), message_id))
 
     def may_send(
-        self, user_key: UserKey, item_ids: tuple[ItemId, ...], at: datetime
+        self, user_key: UserKey, item_ids: Iterable[ItemId], *, at: datetime
     ) -> tuple[Refusal, ...]:
         return tuple(Refusal(i, "forbidden") for i in item_ids if i in self.forbidden)
 

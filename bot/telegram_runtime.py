@@ -1,0 +1,348 @@
+"""Joins intake, handling and sending into one running bot."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from telegram import Bot
+from telegram.constants import ChatAction
+from telegram.error import TelegramError
+from telegram.request import HTTPXRequest
+
+from bot.commits import Commits
+from bot.inbox import Inbox
+from bot.outbox import Dispatcher, SendError
+from bot.telegram_menu import KNOWN, register_menu
+from bot.telegram_options import Core, TelegramOptions
+from bot.telegram_polling import Poller, RawUpdates, backoff, patiently
+from bot.telegram_sending import CallbackAnswers, TelegramTransport
+from bot.telegram_turns import Handled, TurnHandler
+from bot.telegram_updates import ALLOWED_UPDATES, CHANNEL, UpdateReader, incoming_id, minimised
+from data.errors import StoreError
+from data.store import EventStore, InboxEntry
+
+logger = logging.getLogger(__name__)
+
+ANSWER_PRESS_WITHIN = 0.3
+TYPING_AFTER = 0.4
+READ_TIMEOUT = 20.0
+Json = dict[str, Any]
+Clock = Callable[[], datetime]
+
+
+class TelegramRuntime:
+    """Everything that runs between Telegram and the conversation. Use it as a context manager."""
+
+    def __init__(
+        self,
+        conversation: Core,
+        store: EventStore,
+        options: TelegramOptions,
+        *,
+        clock: Clock = lambda: datetime.now(UTC),
+    ) -> None:
+        self._conversation = conversation
+        self._store = store
+        self._options = options
+        self._clock = clock
+        root = options.api_root.rstrip("/")
+        network: dict[str, Any] = {"read_timeout": READ_TIMEOUT, "connect_timeout": 10.0}
+        if urlsplit(root).hostname in ("127.0.0.1", "localhost", "::1"):
+            network["httpx_kwargs"] = {"trust_env": False}
+        raw = RawUpdates(connection_pool_size=2, **network)
+        self.bot = Bot(
+            options.token,
+            base_url=f"{root}/bot",
+            base_file_url=f"{root}/file/bot",
+            request=HTTPXRequest(
+                connection_pool_size=options.send_concurrency + 16, pool_timeout=5.0, **network
+            ),
+            get_updates_request=raw,
+        )
+        self._handlers = ThreadPoolExecutor(options.workers, thread_name_prefix="handle")
+        self._writers = ThreadPoolExecutor(1, thread_name_prefix="commit")
+        self._readers = ThreadPoolExecutor(2, thread_name_prefix="look")
+        self._commits = Commits(store, self._writers)
+        self.callbacks = CallbackAnswers(self.bot)
+        self.inbox = Inbox(
+            store,
+            self._commits,
+            self._handle,
+            self._handlers,
+            workers=options.workers,
+            on_start=self._on_start,
+            after=self._after,
+            on_parked=self._on_parked,
+        )
+        self.outbox = Dispatcher(
+            store,
+            self._commits,
+            TelegramTransport(self.bot, self.callbacks),
+            conversation,
+            self._readers,
+            channel=CHANNEL,
+            clock=clock,
+            monotonic=time.monotonic,
+            rates=options.rates,
+            concurrency=options.send_concurrency,
+        )
+        self.poller = Poller(
+            self.bot,
+            raw,
+            self.take,
+            self.is_full,
+            poll_seconds=options.poll_seconds,
+            patience_seconds=options.conflict_patience_seconds,
+        )
+        self._turns: TurnHandler | None = None
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._errands: set[asyncio.Task[Any]] = set()
+        self._typing_at: dict[int, float] = {}
+        self._told_admins_at = float("-inf")
+        self._is_stopping = False
+
+    @property
+    def turns(self) -> TurnHandler:
+        """What handles an update; known as soon as the bot knows its own name."""
+        if self._turns is None:
+            raise RuntimeError("the runtime is not started")
+        return self._turns
+
+    async def start(self) -> None:
+        """Reach Telegram, take up what an earlier run left, and begin to handle and send.
+
+        Raises:
+            SettingsError: Telegram does not know the token.
+        """
+        await patiently(self.bot.initialize)
+        me = self.bot.bot
+        self._turns = TurnHandler(
+            self._conversation,
+            self._store,
+            UpdateReader(
+                secret=self._options.secret,
+                bot_id=me.id,
+                username=me.username or "",
+                group_commands=KNOWN,
+            ),
+            clock=self._clock,
+            admins=self._options.admins,
+            language=self._options.language,
+        )
+        await self._store_patiently(self.outbox.start)
+        left = await self._store_patiently(self.inbox.start)
+        logger.info("started", extra={"left_over": left})
+        if self._options.registers_menu:
+            self._errand(self._menu())
+
+    async def stop(self) -> None:
+        """Handle and send what waits, within the deadline; the rest stays in the store."""
+        self._is_stopping = True
+        deadline = time.monotonic() + self._options.drain_seconds
+        await self.inbox.drain(self._options.drain_seconds)
+        await self.inbox.stop()
+        await self.outbox.drain(max(0.1, deadline - time.monotonic()))
+        await self.outbox.stop()
+        for handle in self._timers.values():
+            handle.cancel()
+        for task in list(self._errands):
+            task.cancel()
+        await asyncio.gather(*self._errands, return_exceptions=True)
+        await self.bot.shutdown()
+        for pool in (self._handlers, self._writers, self._readers):
+            await asyncio.to_thread(pool.shutdown, wait=True)
+
+    async def take(self, updates: Sequence[Json]) -> None:
+        """Commit updates; when this returns, Telegram may forget them.
+
+        Raises:
+            StoreError: Nothing was taken.
+        """
+        at = self._clock()
+        await self.inbox.put(
+            [
+                InboxEntry(
+                    update_id=incoming_id(update),
+                    lane=self.turns.reader.lane(update),
+                    payload=json.dumps(minimised(update), ensure_ascii=False),
+                    received_at=at,
+                )
+                for update in updates
+            ]
+        )
+        for update in updates:
+            press = update.get("callback_query")
+            if isinstance(press, dict):
+                self._answer_in_time(str(press.get("id", "")))
+
+    def is_full(self) -> bool:
+        """Tell whether too much waits to take more."""
+        return self.inbox.backlog >= self._options.max_backlog
+
+    async def problems(self) -> list[str]:
+        """Give what keeps us from answering well, for /readyz."""
+        problems: list[str] = []
+        if self._is_stopping:
+            problems.append("stopping")
+        if self.is_full():
+            problems.append("too many updates wait")
+        if not self._options.webhook_url:
+            silent = self.poller.silent_seconds
+            if silent > self._options.poll_seconds + 60:
+                problems.append(f"no answer from Telegram for {silent:.0f} s")
+        try:
+            await self._look(lambda: self._store.backlog(at=self._clock()))
+        except StoreError:
+            problems.append("the store is down")
+        return problems
+
+    async def figures(self) -> dict[str, float]:
+        """Give metrics by their Prometheus names."""
+        inbox, outbox = self.inbox.counts, self.outbox.counts
+        figures = {
+            "zhiwei_updates_received_total": inbox.received,
+            "zhiwei_updates_repeated_total": inbox.repeated,
+            "zhiwei_updates_handled_total": inbox.handled,
+            "zhiwei_updates_failed_total": inbox.failed,
+            "zhiwei_updates_parked_total": inbox.parked,
+            "zhiwei_store_errors_total": inbox.store_errors,
+            "zhiwei_messages_sent_total": outbox.sent,
+            "zhiwei_messages_retried_total": outbox.retried,
+            "zhiwei_messages_dead_total": outbox.dead,
+            "zhiwei_messages_withheld_total": outbox.withheld,
+            "zhiwei_flood_refusals_total": outbox.floods,
+            "zhiwei_last_answer_seconds": outbox.last_latency_seconds,
+            "zhiwei_seconds_since_telegram": self.poller.silent_seconds,
+        }
+        try:
+            waiting = await self._look(lambda: self._store.backlog(at=self._clock()))
+        except StoreError:
+            return figures | {"zhiwei_store_up": 0}
+        return figures | {
+            "zhiwei_store_up": 1,
+            "zhiwei_inbox_waiting": waiting.inbox,
+            "zhiwei_outbox_waiting": waiting.outbox,
+            "zhiwei_updates_parked": waiting.parked,
+            "zhiwei_oldest_waiting_seconds": waiting.oldest_seconds,
+        }
+
+    async def listen(self) -> None:
+        """Tell Telegram to post updates to our webhook."""
+        await patiently(
+            lambda: self.bot.set_webhook(
+                self._options.webhook_url,
+                secret_token=self._options.webhook_secret,
+                allowed_updates=list(ALLOWED_UPDATES),
+                drop_pending_updates=False,
+                max_connections=40,
+            )
+        )
+
+    # around one update, in the event loop
+
+    def _handle(self, entry: InboxEntry) -> Handled:
+        return self.turns.handle(entry)
+
+    def _on_start(self, entry: InboxEntry) -> None:
+        loop = asyncio.get_running_loop()
+        self._cancel_timer(entry.update_id)
+        self._timers[entry.update_id] = loop.call_later(TYPING_AFTER, self._type, entry)
+
+    def _type(self, entry: InboxEntry) -> None:
+        self._timers.pop(entry.update_id, None)
+        try:
+            received = self.turns.reader.read(json.loads(entry.payload), at=entry.received_at)
+        except (ValueError, KeyError, TypeError):
+            return
+        chat_id = received.chat_id
+        if chat_id is None or received.incoming is None:
+            return
+        now = time.monotonic()
+        if self.outbox.pace.is_blocked(str(chat_id)) or now - self._typing_at.get(chat_id, 0) < 4:
+            return
+        if len(self._typing_at) > 1000:
+            self._typing_at.clear()
+        self._typing_at[chat_id] = now
+        self._errand(self._show_typing(chat_id, received.thread_id))
+
+    async def _show_typing(self, chat_id: int, thread_id: int | None) -> None:
+        # A courtesy; the answer itself tells of any trouble.
+        with contextlib.suppress(TelegramError):
+            await self.bot.send_chat_action(
+                chat_id, ChatAction.TYPING, message_thread_id=thread_id
+            )
+
+    def _after(self, entry: InboxEntry, handled: Handled) -> None:
+        self._cancel_timer(entry.update_id)
+        if handled.was_erased:
+            self.inbox.forget_lane(entry.lane, until=handled.at)
+            self.outbox.forget(handled.received.user_key, until=handled.at)
+        self.outbox.add(handled.rows)
+
+    def _answer_in_time(self, callback_id: str) -> None:
+        def late() -> None:
+            if not self.callbacks.is_answered(callback_id):
+                self._errand(self._answer_empty(callback_id))
+
+        asyncio.get_running_loop().call_later(ANSWER_PRESS_WITHIN, late)
+
+    async def _answer_empty(self, callback_id: str) -> None:
+        # If this fails, the handler's own answer follows through the outbox.
+        with contextlib.suppress(SendError):
+            await self.callbacks.answer(callback_id)
+
+    def _on_parked(self, entry: InboxEntry, error: Exception) -> None:
+        self._cancel_timer(entry.update_id)
+        self._errand(self._apologise(entry))
+
+    async def _apologise(self, entry: InboxEntry) -> None:
+        now = time.monotonic()
+        tells_admins = now - self._told_admins_at > 60
+        if tells_admins:
+            self._told_admins_at = now
+        with contextlib.suppress(StoreError):
+            rows = await self._commits.run(
+                lambda: self.turns.apologise(entry, tells_admins=tells_admins)
+            )
+            self.outbox.add(rows)
+
+    def _cancel_timer(self, update_id: str) -> None:
+        handle = self._timers.pop(update_id, None)
+        if handle is not None:
+            handle.cancel()
+
+    def _errand(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
+
+    async def _menu(self) -> None:
+        refused = await register_menu(
+            self.bot,
+            admins=self._options.admins,
+            creators=self._options.creators,
+            default=self._options.language,
+        )
+        logger.info("menus registered", extra={"refused": refused})
+
+    async def _store_patiently(self, call: Callable[[], Awaitable[int]]) -> int:
+        for attempt in range(1, 6):
+            try:
+                return await call()
+            except StoreError:
+                if attempt == 5:
+                    raise
+                await asyncio.sleep(backoff(attempt))
+        return 0
+
+    async def _look(self, read: Callable[[], Any]) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, read)

@@ -1,0 +1,231 @@
+"""One update, start to commit: read it, let the conversation answer, queue what goes out.
+
+Facts, outgoing messages and "done" are one transaction. Runs in worker threads; sends nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.messages import Incoming, Reply
+from bot.telegram_options import Core
+from bot.telegram_render import Place, render_all, render_callback, text_payload
+from bot.telegram_updates import CHANNEL, Received, UpdateReader
+from bot.wording import Words
+from data.events import UserKey
+from data.store import EventStore, InboxEntry, MessageClass, OutboxEntry
+from data.vocabulary import Language
+
+logger = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+
+READ_TIMEOUT = 20.0
+_SORRY = {
+    Language.ZH: "抱歉，这条消息我没能处理，已经报告给维护者。请换个说法，或用 /help 看看我能做什么。",
+    Language.EN: "Sorry, I could not handle that message, and my keepers have been told. "
+    "Please put it another way, or see /help.",
+}
+_TOLD_ADMINS = {
+    Language.ZH: "更新 {update} 失败 {n} 次，已搁置。详情见日志，按此编号查找。",
+    Language.EN: "Update {update} failed {n} times and was parked. Look for this id in the log.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handled:
+    """What became of an update; committed already."""
+
+    rows: tuple[OutboxEntry, ...] = ()
+    received: Received
+    was_erased: bool = False
+    at: datetime
+
+
+class TurnHandler:
+    """Handles updates of one bot."""
+
+    def __init__(
+        self,
+        conversation: Core,
+        store: EventStore,
+        reader: UpdateReader,
+        *,
+        clock: Callable[[], datetime],
+        admins: frozenset[int] = frozenset(),
+        language: Language = Language.EN,
+    ) -> None:
+        self._conversation = conversation
+        self._store = store
+        self._reader = reader
+        self._clock = clock
+        self._admins = admins
+        self._language = language
+
+    @property
+    def reader(self) -> UpdateReader:
+        """What reads the updates."""
+        return self._reader
+
+    def handle(self, entry: InboxEntry) -> Handled:
+        """Carry out one update in one transaction; call it in a worker thread."""
+        received = self._reader.read(json.loads(entry.payload), at=entry.received_at)
+        at = self._clock()
+        with self._store.transaction():
+            rows, was_erased = self._decide(entry, received, at)
+            self._store.queue(rows)
+            self._store.mark_done(entry.update_id, at=at)
+        return Handled(rows=rows, received=received, was_erased=was_erased, at=at)
+
+    def _decide(
+        self, entry: InboxEntry, received: Received, at: datetime
+    ) -> tuple[tuple[OutboxEntry, ...], bool]:
+        if received.moved_to is not None:
+            self._store.move_address(CHANNEL, str(received.chat_id), str(received.moved_to))
+        if received.is_reachable is not None:
+            self._store.set_reachable(CHANNEL, str(received.chat_id), received.is_reachable)
+        if received.incoming is None or received.chat_id is None:
+            return (), False
+        if received.is_private:
+            self._store.put_address(
+                received.user_key, CHANNEL, str(received.chat_id), at=entry.received_at
+            )
+        replies = self._conversation.handle(received.incoming)
+        # Erasing takes the address along: whatever waits in memory for this person must go, too.
+        was_erased = (
+            received.is_private and self._store.address(received.user_key, CHANNEL) is None
+        )
+        return tuple(self._rows(entry, received, received.incoming, replies, at)), was_erased
+
+    def _rows(
+        self,
+        entry: InboxEntry,
+        received: Received,
+        incoming: Incoming,
+        replies: list[Reply],
+        at: datetime,
+    ) -> Iterator[OutboxEntry]:
+        place = _place(received)
+        n = 0
+        if received.callback_id:
+            notice = next((reply.notice for reply in replies if reply.notice), "")
+            says_more = any(reply.spans or reply.document for reply in replies)
+            answer = render_callback(received.callback_id, notice, place, is_alone=not says_more)
+            yield _press_answer(entry, received, answer, at)
+        for reply, payloads in render_all(replies, place):
+            for position, payload in enumerate(payloads):
+                if reply.item_ids:
+                    payload["instead"] = self._instead(payload, incoming)
+                is_last = position == len(payloads) - 1
+                yield OutboxEntry(
+                    outbox_id=f"{entry.update_id}:{n}",
+                    address=str(received.chat_id),
+                    payload=_dumps(payload),
+                    message_class=_class_of(reply, payload),
+                    user_key=received.user_key,
+                    created_at=at,
+                    # The slate was shown when its last part arrived.
+                    slate_id=reply.slate_id if is_last else None,
+                )
+                n += 1
+
+    def _instead(self, payload: Json, incoming: Incoming) -> Json:
+        """What goes out when the last check stops the message: same place, no items, no buttons."""
+        text = Words(self._conversation.language_of(incoming))("slate.withheld")
+        params = {
+            name: value
+            for name, value in payload["params"].items()
+            if name in ("chat_id", "message_id", "message_thread_id", "reply_parameters")
+        }
+        if payload["method"] == "editMessageText":
+            return {
+                "method": "editMessageText",
+                "params": params | {"text": text},
+                "plain": text,
+            }
+        params.pop("message_id", None)
+        return {"method": "sendMessage", "params": params | {"text": text}, "plain": text}
+
+    def apologise(self, entry: InboxEntry, *, tells_admins: bool) -> list[OutboxEntry]:
+        """Queue one polite line for the person, and the id for the admins; never what was said."""
+        at = self._clock()
+        rows: list[OutboxEntry] = []
+        try:
+            received = self._reader.read(json.loads(entry.payload), at=entry.received_at)
+        except Exception:
+            logger.exception("the parked update %s cannot be read", entry.update_id)
+            received = Received()
+        if received.incoming is not None and received.chat_id is not None:
+            tag = received.incoming.sender.language_code
+            text = _SORRY[_language(tag, self._language)]
+            place = _place(received)
+            if received.callback_id:
+                answer = render_callback(received.callback_id, text, place, is_alone=True)
+                rows.append(_press_answer(entry, received, answer, at))
+            else:
+                name = f"{entry.update_id}:sorry"
+                rows.append(_note(name, place, text, received.user_key, at))
+        if tells_admins:
+            told = _TOLD_ADMINS[self._language].format(
+                update=entry.update_id, n=entry.attempts + 1
+            )
+            for admin in sorted(self._admins):
+                key = self._reader.user_key(admin)
+                name = f"{entry.update_id}:admin:{key[:8]}"
+                rows.append(_note(name, Place(chat_id=admin), told, key, at))
+        self._store.queue(rows)
+        return rows
+
+
+def _place(received: Received) -> Place:
+    is_press = bool(received.callback_id)
+    return Place(
+        chat_id=received.chat_id or 0,
+        thread_id=received.thread_id,
+        reply_to=received.message_id if not received.is_private and not is_press else None,
+        pressed_id=received.message_id if is_press and not received.is_pressed_gone else None,
+        pressed_has_media=received.pressed_has_media,
+    )
+
+
+def _class_of(reply: Reply, payload: Json) -> MessageClass:
+    if reply.message_class is MessageClass.ANSWER and payload["method"].startswith("edit"):
+        return MessageClass.EDIT
+    return reply.message_class
+
+
+def _note(name: str, place: Place, text: str, user_key: UserKey, at: datetime) -> OutboxEntry:
+    return OutboxEntry(
+        outbox_id=name,
+        address=str(place.chat_id),
+        payload=_dumps(text_payload(text, place)),
+        message_class=MessageClass.ANSWER,
+        user_key=user_key,
+        created_at=at,
+    )
+
+
+def _language(tag: str, default: Language) -> Language:
+    code = tag.lower()[:2]
+    return Language(code) if code in set(Language) else default
+
+
+def _dumps(payload: Json) -> str:
+    return json.dumps(payload, ensure_ascii=False)
+
+
+def _press_answer(
+    entry: InboxEntry, received: Received, payload: Json, at: datetime
+) -> OutboxEntry:
+    return OutboxEntry(
+        outbox_id=f"{entry.update_id}:press",
+        address=f"callback:{received.callback_id}",
+        payload=_dumps(payload),
+        message_class=MessageClass.ANSWER,
+        user_key=received.user_key,
+        created_at=at,
+    )
