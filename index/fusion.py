@@ -10,22 +10,21 @@ import numpy as np
 
 from index.knowledge import Reading
 
-DENSE_MEAN, DENSE_SD = 0.80, 0.025
-"""Typical cosine of an e5 sentence and an unrelated item, and its spread."""
-
 WEIGHTS: Mapping[str, float] = MappingProxyType(
     {
-        "dense": 0.55,
-        "lexical": 1.6,
-        "title": 2.2,
-        "text": 2.6,
-        "dish": 2.4,
+        "dense": 0.5,
+        "lexical": 2.2,
+        "title": 1.0,
+        "text": 2.3,
+        "dish": 2.6,
         "pattern": 0.9,
-        "topic": 3.2,
-        "staple": 0.9,
+        "topic": 3.6,
+        "staple": 1.0,
     }
 )
-BIAS = -3.2
+BIAS = -5.0
+COOKING_TEXT, COOKING_TOPIC = 0.7, -0.5
+"""In a recipe the foods that the text names count more, and what its subjects imply less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,12 @@ class Views:
     """What each view says of each candidate. All (k,) float64."""
 
     dense: np.ndarray
+    """Pooled cosine."""
+    dense_z: np.ndarray
+    """The same in standard deviations over a sample of the catalogue: e5 cosines have another level
+    for every text."""
     lexical: np.ndarray
+    cooking: float
     features: Mapping[str, np.ndarray]
     likeness: np.ndarray | None = None
 
@@ -49,6 +53,7 @@ class Views:
         return replace(
             self,
             dense=own * self.dense + weight * wishes.dense,
+            dense_z=own * self.dense_z + weight * wishes.dense_z,
             lexical=own * self.lexical + weight * wishes.lexical,
             features={
                 name: np.maximum(own * values, weight * wishes.features[name])
@@ -72,18 +77,24 @@ class Fusion:
     lesson_floor: float = 0.20
     words_floor: float = 0.06
     """A person who asks for something wants to see the nearest, so this floor is lower."""
-    likeness_weight: float = 12.0
+    likeness_weight: float = 1.5
+    """Per standard deviation of the likeness to items that were pointed at."""
+    lesson_share: float = 0.4
+    """What is left of the lesson's voice when somebody wants more like an item."""
 
     def scores(self, views: Views, *, is_lesson: bool) -> np.ndarray:
         """(k,) scores in [0, 1]; items that the text forbids get 0."""
         logit = np.full(len(views.dense), self.bias)
-        dense = np.clip((views.dense - DENSE_MEAN) / DENSE_SD, -3.0, 4.0)
-        logit = logit + self.weights["dense"] * np.where(views.dense == 0, 0.0, dense)
+        logit = logit + self.weights["dense"] * views.dense_z
         logit = logit + self.weights["lexical"] * views.lexical
+        factors = {
+            "text": 1.0 + COOKING_TEXT * views.cooking,
+            "topic": 1.0 + COOKING_TOPIC * views.cooking,
+        }
         for name, values in views.features.items():
-            logit = logit + self.weights.get(name, 0.0) * values
+            logit = logit + self.weights.get(name, 0.0) * factors.get(name, 1.0) * values
         if views.likeness is not None:
-            logit = logit + self.likeness_weight * (views.likeness - 0.85)
+            logit = self.lesson_share * logit + self.likeness_weight * _standard(views.likeness)
         scores = 1.0 / (1.0 + np.exp(-logit))
         return np.asarray(np.where(views.features["avoid"] > 0, 0.0, scores))
 
@@ -92,3 +103,11 @@ class Fusion:
         if not is_lesson:
             return self.words_floor
         return self.lesson_floor + 0.6 * reading.silence
+
+
+def _standard(values: np.ndarray) -> np.ndarray:
+    """In standard deviations; items themselves (-1) stay out of mean and deviation."""
+    own = values[values > -1.0]
+    if len(own) < 2:
+        return np.zeros(len(values))
+    return np.asarray((values - own.mean()) / max(float(own.std()), 1e-9))

@@ -29,6 +29,7 @@ SMALL = 20_000
 RETRIEVED = 200
 MAX_SENTENCES = 400
 _REMEMBERED = 2_000
+_SAMPLE = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +166,12 @@ class HybridMatcher:
     def _views(self, text: _Text, rows: np.ndarray, *, title: str) -> Views:
         lexical = self.index.lexical.scores(" ".join(text.pieces))[rows].astype(np.float64)
         best = float(lexical.max(initial=0.0))
+        dense = self._dense(text, rows)
         return Views(
-            dense=self._dense(text, rows),
+            dense=dense,
+            dense_z=self._in_deviations(text, dense),
             lexical=lexical / best if best > 0 else lexical,
+            cooking=text.reading.cooking,
             features=self.knowledge.features(text.reading, rows),
         )
 
@@ -184,6 +188,22 @@ class HybridMatcher:
         pooled = 0.6 * top.max(axis=1) + 0.4 * top.mean(axis=1)
         offsets = np.concatenate([[0], np.cumsum(ends - starts)[:-1]])
         return np.asarray(np.maximum.reduceat(pooled, offsets), dtype=np.float64)
+
+    @cached_property
+    def _sample(self) -> np.ndarray:
+        """(at most 512,) catalogue rows, the same every time: what an unrelated item is like."""
+        n = len(self.catalogue)
+        if n <= _SAMPLE:
+            return np.arange(n)
+        return np.sort(np.random.default_rng(0).choice(n, size=_SAMPLE, replace=False))
+
+    def _in_deviations(self, text: _Text, dense: np.ndarray) -> np.ndarray:
+        """(k,) cosines in standard deviations over the sample; 0 without an encoder."""
+        if text.vectors is None or len(self._sample) < 2:
+            return np.zeros(len(dense))
+        typical = self._dense(text, self._sample)
+        spread = max(float(typical.std()), 1e-6)
+        return np.asarray(np.clip((dense - typical.mean()) / spread, -3.0, 5.0))
 
     def _likeness(self, rows: np.ndarray, like: tuple[ItemId, ...]) -> np.ndarray:
         """(k,) cosine to the nearest of the items pointed at; those themselves get -1."""

@@ -20,6 +20,8 @@ from recommender.safety import DEFAULT_RULES, SafetyRules, safety_reason
 from recommender.scoring import MatchScorer, Scored, Scorer
 from recommender.slate import Request, Slate
 
+NEAR_BEST = 0.3
+"""A hit below this share of the best hit's score takes no part."""
 RETRIEVED = 60
 """Hits per request; the policy draws from the best of them."""
 
@@ -56,7 +58,7 @@ class Recommender:
         may = self._eligible(profile, request, at=at, creator_rules=creator_rules)
         matches = self._retrieve(request, may)
         pinned = self._pinned(request, may, creator_rules, matches)
-        hits = [h for h in matches.hits if h.score >= matches.floor or request.query.like]
+        hits = _worth_showing(matches, is_pointed=bool(request.like))
         hits = [h for h in hits if h.item_id not in {p.item_id for p in pinned}]
         items = [self.table.catalogue.items[hit.row] for hit in hits]
         scored = self.scorer.score(profile, request, hits, items, at=at)
@@ -191,6 +193,15 @@ class Recommender:
                     f"item {item.item_id!r} passed the filter although {reason}; "
                     "the slate was withheld"
                 )
+
+
+def _worth_showing(matches: Matches, *, is_pointed: bool) -> list[Hit]:
+    """Hits at the floor or above, and not far behind the best: exploration stays among the good."""
+    if not matches.hits:
+        return []
+    best_score = matches.hits[0].score
+    least = 0.0 if is_pointed else matches.floor
+    return [h for h in matches.hits if h.score >= max(least, NEAR_BEST * best_score)]
 
 
 def _pool_size(policy: Policy) -> int:
