@@ -57,7 +57,9 @@ def find_slots(text: Text, intent: Intent) -> dict[str, object]:
     slots: dict[str, object] = {}
     hidden: list[Span] = []
     if intent in {Intent.FINISHED_LESSON, Intent.WHY, Intent.RECOMMEND, Intent.CRITIQUE}:
-        lesson = find_lesson(text, finished=intent is Intent.FINISHED_LESSON)
+        lesson = find_lesson(
+            text, finished=intent is Intent.FINISHED_LESSON, asked_why=intent is Intent.WHY
+        )
         if intent is Intent.CRITIQUE and not _SAYS_LESSON.search(text.folded):
             lesson = None
         if lesson:
@@ -72,7 +74,7 @@ def find_slots(text: Text, intent: Intent) -> dict[str, object]:
             slots["product"] = text.original[slice(*product)]
             hidden.append(product)
     elif intent in _BY_CATEGORY:
-        _add_categories(slots, text, foods)
+        _add_categories(slots, text, [hit for hit in foods if not _is_blamed(text, hit)])
     else:
         _add_opinion(slots, text, foods, intent, hidden)
     _add_closed(slots, text, intent, hidden)
@@ -109,6 +111,18 @@ def _add_categories(slots: dict[str, object], text: Text, foods: list[FoodHit]) 
     # 要茶，不要咖啡: what is wanted names the category, what is refused is a part of it.
     _extend(slots, "include", include)
     _extend(slots, "exclude", (value for value in exclude if value not in include))
+
+
+_BLAMED = re.compile(
+    r"(?:的|也|都|里|实在|真是|真|这么|做得)*(?:太|有点|有些|过于|不够|不新鲜|好(?=咸|油|甜|辣|贵|腻))(?!多|少)"
+    r"|(?: \w+)?(?:'s| is| are| was| were| looks?| seems?| tastes?) (?:way |a bit |much |really |far )?"
+    r"(?:too|so|quite|bland|dry)\b(?! (?:many|much))"
+)
+
+
+def _is_blamed(text: Text, hit: FoodHit) -> bool:
+    """Whether the food is only what a complaint is about: 红烧肉太肥, "the soup is too salty"."""
+    return _BLAMED.match(text.folded[hit.end :]) is not None
 
 
 def _add_opinion(

@@ -19,8 +19,9 @@ from index.embedding import Embedder
 
 _OPT_OUT = re.compile(r"\W*(?:td|退订|unsubscribe|stop|stopall|opt[- ]?out)\W*")
 _NOTHING = re.compile(r"[\W_\d]*")
-_ABOUT_ALLERGIES = frozenset({Intent.UNSET_CONSTRAINT, Intent.SHOW_PROFILE, Intent.DELETE_DATA})
 _RULE_CONFIDENCE = 0.99
+_SURE = 0.6
+"""Below it, a message that seems to lift an allergy is asked about."""
 
 
 class Understander:
@@ -72,9 +73,9 @@ class Understander:
             intent, confidence = ruled, _RULE_CONFIDENCE
         slots = find_slots(text, intent)
         speaks = allergies.is_certain or (allergies.is_possible and bool(find_foods(text)))
-        is_settled = intent in _ABOUT_ALLERGIES or (
+        is_settled = (
             intent is Intent.SET_CONSTRAINT and allergies.is_certain and "allergens" in slots
-        )
+        ) or (intent is Intent.UNSET_CONSTRAINT and confidence >= _SURE)
         maybe = speaks and not is_settled
         mapped = not maybe and "allergens" in slots
         named = tuple(text.original[hit.start : hit.end] for hit in find_foods(text))
