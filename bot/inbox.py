@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -57,7 +58,8 @@ class Inbox:
         executor: The worker threads.
         workers: How many updates are handled at once.
         after: Called in the event loop with the entry and what `handle` returned.
-        on_parked: Called in the event loop when an update failed for the last time.
+        on_parked: Called in the event loop when an update failed for the last time; the lane goes
+            on when it is done.
         max_attempts: After so many failures an update is parked.
     """
 
@@ -70,7 +72,7 @@ class Inbox:
         *,
         workers: int = 2,
         after: Callable[[InboxEntry, Any], None] = lambda entry, result: None,
-        on_parked: Callable[[InboxEntry, Exception], None] = lambda entry, error: None,
+        on_parked: Callable[[InboxEntry], Awaitable[None]] | None = None,
         on_start: Callable[[InboxEntry], None] = lambda entry: None,
         max_attempts: int = MAX_ATTEMPTS,
         first_wait: float = 0.2,
@@ -208,8 +210,14 @@ class Inbox:
         attempts = entry.attempts + 1
         is_last = attempts >= self._max_attempts
         self.counts.failed += 1
+        # Where, but not what: the error's own words may quote what the person wrote.
+        frames = "".join(traceback.format_tb(error.__traceback__))
         logger.error(
-            "update %s failed for the %d. time", entry.update_id, attempts, exc_info=error
+            "update %s failed for the %d. time: %s\n%s",
+            entry.update_id,
+            attempts,
+            type(error).__name__,
+            frames,
         )
 
         def remember() -> None:
@@ -223,7 +231,8 @@ class Inbox:
         if is_last:
             self.counts.parked += 1
             self._finish()
-            self._on_parked(entry, error)
+            if self._on_parked is not None:
+                await self._on_parked(entry)
             return 0.0
         again = InboxEntry(
             update_id=entry.update_id,

@@ -204,7 +204,7 @@ def _sent(reply: Reply, place: Place) -> Iterable[Json]:
         if "upload" in photo:
             message["upload"] = photo["upload"]
         _caption(message, spans if is_caption else ())
-        if not is_caption and not spans and reply.picture is not None:
+        if not is_caption and reply.picture is not None:
             _caption(message, (Span(cut(reply.picture.alternative, CAPTION_UNITS)),))
         yield message
         if spans and not is_caption:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -54,6 +55,8 @@ class TelegramRuntime:
         self._store = store
         self._options = options
         self._clock = clock
+        # The library's coming default; its old one warns at every refusal for flooding.
+        os.environ.setdefault("PTB_TIMEDELTA", "true")
         root = options.api_root.rstrip("/")
         network: dict[str, Any] = {"read_timeout": READ_TIMEOUT, "connect_timeout": 10.0}
         if urlsplit(root).hostname in ("127.0.0.1", "localhost", "::1"):
@@ -300,11 +303,8 @@ class TelegramRuntime:
         with contextlib.suppress(SendError):
             await self.callbacks.answer(callback_id)
 
-    def _on_parked(self, entry: InboxEntry, error: Exception) -> None:
+    async def _on_parked(self, entry: InboxEntry) -> None:
         self._cancel_timer(entry.update_id)
-        self._errand(self._apologise(entry))
-
-    async def _apologise(self, entry: InboxEntry) -> None:
         now = time.monotonic()
         tells_admins = now - self._told_admins_at > 60
         if tells_admins:

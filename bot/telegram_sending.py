@@ -228,7 +228,7 @@ def send_error(error: TelegramError) -> SendError:
 
 def seconds_of(error: RetryAfter) -> float:
     """Give the seconds to wait, whichever type the library is set to use."""
-    wait = error._retry_after
+    wait = error.retry_after
     return wait.total_seconds() if isinstance(wait, timedelta) else float(wait)
 
 

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from bot.messages import Incoming, Reply
 from bot.telegram_options import Core
@@ -24,7 +25,6 @@ logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
-READ_TIMEOUT = 20.0
 _SORRY = {
     Language.ZH: "抱歉，这条消息我没能处理，已经报告给维护者。请换个说法，或用 /help 看看我能做什么。",
     Language.EN: "Sorry, I could not handle that message, and my keepers have been told. "
