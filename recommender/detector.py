@@ -1,20 +1,22 @@
 """Read allergens out of an item's words. A detector can prove presence, never absence.
 
-The lexicon is the project's food knowledge; false friends (coconut, nutmeg, buckwheat) are
-phrases that mask the food word inside them. Serving suggestions ("stir-fry with egg") do not count:
-they say what goes beside the item, not what is in it.
+Ingredients count wherever they stand in names, tags and descriptions; prepared foods only for what
+they cannot be made without (a pesto has nuts, a cake need not have milk). Words of serving and of
+comparison are taken out first by `recommender.servings`. The label decides about everything else.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
 from data.catalogue import Item
 from data.food_knowledge import load_false_friends, load_foods
 from data.mentions import MentionScanner, normalised
 from data.vocabulary import Allergen
+from recommender.servings import without_comparisons, without_servings
 
 _EXTRA_WORDS: Mapping[Allergen, tuple[str, ...]] = {
     Allergen.GLUTEN: (
@@ -209,37 +211,247 @@ _STILL_MEANS: Mapping[str, frozenset[Allergen]] = {
     "燕麦奶": frozenset({Allergen.GLUTEN}),
 }
 
+_BY_NATURE = frozenset(
+    {
+        "vegetable", "herb_spice", "fish", "shellfish", "egg", "dairy", "grain", "bean", "soy",
+        "nut", "oil_condiment",
+    }
+)  # fmt: skip
+"""Categories of the lexicon in which a food's allergens are its own, whoever made it."""
+
+_BY_HABIT: Mapping[str, frozenset[Allergen]] = {
+    # Usual recipes, but not the only ones: what remains is what the food cannot be without.
+    "curry paste": frozenset(),
+    "curry powder": frozenset(),
+    "curry roux": frozenset({Allergen.GLUTEN}),
+    "salad dressing": frozenset(),
+    "relish": frozenset(),
+    "cooking wine": frozenset(),
+    "rice wine lees": frozenset(),
+    "pasta sauce": frozenset(),
+    "hot pot base": frozenset(),
+    "hot pot dipping sauce": frozenset(),
+    "dumpling sauce": frozenset(),
+    "bbq sauce": frozenset(),
+    "barbecue spice mix": frozenset(),
+    "meat sauce": frozenset(),
+    "vegetable stock": frozenset(),
+    "chicken bouillon": frozenset(),
+    "plant milk": frozenset(),
+    "pudding": frozenset(),
+    "custard powder": frozenset(),
+    "chili crisp": frozenset(),
+    "multigrain powder": frozenset(),
+    "granola": frozenset({Allergen.GLUTEN}),
+    "muesli": frozenset({Allergen.GLUTEN}),
+    "breakfast cereal": frozenset(),
+    "cake mix": frozenset({Allergen.GLUTEN}),
+    "pancake mix": frozenset({Allergen.GLUTEN}),
+    "textured vegetable protein": frozenset({Allergen.SOYBEANS}),
+    "miso": frozenset({Allergen.SOYBEANS}),
+    # Prepared foods that have an allergen by definition.
+    "bread": frozenset({Allergen.GLUTEN}),
+    "toast": frozenset({Allergen.GLUTEN}),
+    "whole wheat bread": frozenset({Allergen.GLUTEN}),
+    "rye bread": frozenset({Allergen.GLUTEN}),
+    "sourdough": frozenset({Allergen.GLUTEN}),
+    "baguette": frozenset({Allergen.GLUTEN}),
+    "ciabatta": frozenset({Allergen.GLUTEN}),
+    "focaccia": frozenset({Allergen.GLUTEN}),
+    "brioche": frozenset({Allergen.GLUTEN, Allergen.EGGS, Allergen.MILK}),
+    "croissant": frozenset({Allergen.GLUTEN, Allergen.MILK}),
+    "bagel": frozenset({Allergen.GLUTEN}),
+    "pita": frozenset({Allergen.GLUTEN}),
+    "naan": frozenset({Allergen.GLUTEN}),
+    "flour tortilla": frozenset({Allergen.GLUTEN}),
+    "pizza dough": frozenset({Allergen.GLUTEN}),
+    "breadcrumb": frozenset({Allergen.GLUTEN}),
+    "panko": frozenset({Allergen.GLUTEN}),
+    "crouton": frozenset({Allergen.GLUTEN}),
+    "mantou": frozenset({Allergen.GLUTEN}),
+    "baozi": frozenset({Allergen.GLUTEN}),
+    "youtiao": frozenset({Allergen.GLUTEN}),
+    "shaobing": frozenset({Allergen.GLUTEN}),
+    "filo": frozenset({Allergen.GLUTEN}),
+    "puff pastry": frozenset({Allergen.GLUTEN}),
+    "pie crust": frozenset({Allergen.GLUTEN}),
+    "egg tart shell": frozenset({Allergen.GLUTEN, Allergen.EGGS}),
+    "graham cracker": frozenset({Allergen.GLUTEN}),
+    "ladyfinger": frozenset({Allergen.GLUTEN, Allergen.EGGS}),
+    "scone": frozenset({Allergen.GLUTEN}),
+    "waffle": frozenset({Allergen.GLUTEN}),
+    "panettone": frozenset({Allergen.GLUTEN, Allergen.EGGS}),
+    "noodle": frozenset({Allergen.GLUTEN}),
+    "dried noodle": frozenset({Allergen.GLUTEN}),
+    "egg noodle": frozenset({Allergen.GLUTEN, Allergen.EGGS}),
+    "alkaline noodle": frozenset({Allergen.GLUTEN}),
+    "ramen": frozenset({Allergen.GLUTEN}),
+    "udon": frozenset({Allergen.GLUTEN}),
+    "somen": frozenset({Allergen.GLUTEN}),
+    "instant noodle": frozenset({Allergen.GLUTEN}),
+    "knife-cut noodle": frozenset({Allergen.GLUTEN}),
+    "wonton wrapper": frozenset({Allergen.GLUTEN}),
+    "dumpling wrapper": frozenset({Allergen.GLUTEN}),
+    "spring roll wrapper": frozenset({Allergen.GLUTEN}),
+    "pasta": frozenset({Allergen.GLUTEN}),
+    "spaghetti": frozenset({Allergen.GLUTEN}),
+    "linguine": frozenset({Allergen.GLUTEN}),
+    "fettuccine": frozenset({Allergen.GLUTEN}),
+    "penne": frozenset({Allergen.GLUTEN}),
+    "macaroni": frozenset({Allergen.GLUTEN}),
+    "fusilli": frozenset({Allergen.GLUTEN}),
+    "farfalle": frozenset({Allergen.GLUTEN}),
+    "lasagna": frozenset({Allergen.GLUTEN}),
+    "ravioli": frozenset({Allergen.GLUTEN}),
+    "frozen dumpling": frozenset({Allergen.GLUTEN}),
+    "dumpling": frozenset({Allergen.GLUTEN}),
+    "wonton": frozenset({Allergen.GLUTEN}),
+    "pizza": frozenset({Allergen.GLUTEN}),
+    "cheeseburger": frozenset({Allergen.GLUTEN, Allergen.MILK}),
+    "sandwich": frozenset({Allergen.GLUTEN}),
+    "tempura": frozenset({Allergen.GLUTEN}),
+    "cookie": frozenset({Allergen.GLUTEN}),
+    "energy bar": frozenset(),
+    "latiao": frozenset({Allergen.GLUTEN}),
+    "mahua": frozenset({Allergen.GLUTEN}),
+    "pretzel": frozenset({Allergen.GLUTEN}),
+    "beer": frozenset({Allergen.GLUTEN}),
+    "barley tea": frozenset({Allergen.GLUTEN}),
+    "maltose": frozenset({Allergen.GLUTEN}),
+    "malted milk": frozenset({Allergen.GLUTEN, Allergen.MILK}),
+    "ice cream": frozenset({Allergen.MILK}),
+    "custard": frozenset({Allergen.EGGS}),
+    "lemon curd": frozenset({Allergen.EGGS}),
+    "meringue": frozenset({Allergen.EGGS}),
+    "macaron": frozenset({Allergen.EGGS, Allergen.NUTS}),
+    "egg tart": frozenset({Allergen.EGGS, Allergen.GLUTEN}),
+    "cheesecake": frozenset({Allergen.MILK}),
+    "tiramisu": frozenset({Allergen.EGGS, Allergen.MILK, Allergen.GLUTEN}),
+    "brownie": frozenset({Allergen.GLUTEN, Allergen.EGGS}),
+    "donut": frozenset({Allergen.GLUTEN}),
+    "cream puff": frozenset({Allergen.GLUTEN, Allergen.EGGS, Allergen.MILK}),
+    "baklava": frozenset({Allergen.GLUTEN, Allergen.NUTS}),
+    "nougat": frozenset({Allergen.NUTS}),
+    "halva": frozenset({Allergen.SESAME}),
+    "dulce de leche": frozenset({Allergen.MILK}),
+    "milk chocolate": frozenset({Allergen.MILK}),
+    "white chocolate": frozenset({Allergen.MILK}),
+    "milk tea": frozenset({Allergen.MILK}),
+    "butter tea": frozenset({Allergen.MILK}),
+    "latte": frozenset({Allergen.MILK}),
+    "eggnog": frozenset({Allergen.EGGS, Allergen.MILK}),
+    "irish cream": frozenset({Allergen.MILK}),
+    "amaretto": frozenset({Allergen.NUTS}),
+    "trail mix": frozenset({Allergen.NUTS}),
+    "roasted nuts": frozenset({Allergen.NUTS}),
+    "prawn cracker": frozenset({Allergen.CRUSTACEANS}),
+    "fish jerky": frozenset({Allergen.FISH}),
+    "sashimi": frozenset({Allergen.FISH}),
+    "canned fish": frozenset({Allergen.FISH}),
+    "omelette": frozenset({Allergen.EGGS}),
+    "steamed egg custard": frozenset({Allergen.EGGS}),
+    "fondue": frozenset({Allergen.MILK}),
+    "mac and cheese": frozenset({Allergen.GLUTEN, Allergen.MILK}),
+    "fish and chips": frozenset({Allergen.FISH, Allergen.GLUTEN}),
+    "hot dog": frozenset({Allergen.GLUTEN}),
+    "roujiamo": frozenset({Allergen.GLUTEN}),
+    "buddha jumps over the wall": frozenset({Allergen.MOLLUSCS}),
+    "luosifen": frozenset({Allergen.MOLLUSCS}),
+    "meatball": frozenset(),
+    "ham sausage": frozenset(),
+}
+"""Foods, by their first English name, that say less or more than their category would."""
+
+_PLAIN_MEANINGS: Mapping[str, frozenset[Allergen]] = {
+    "soy": frozenset({Allergen.SOYBEANS}),
+    "sweet soy": frozenset({Allergen.SOYBEANS, Allergen.GLUTEN}),
+    "light soy": frozenset({Allergen.SOYBEANS, Allergen.GLUTEN}),
+    "dark soy": frozenset({Allergen.SOYBEANS, Allergen.GLUTEN}),
+    "soy glaze": frozenset({Allergen.SOYBEANS, Allergen.GLUTEN}),
+    "rushan": frozenset(),
+    "乳山": frozenset(),
+    "小黄花": frozenset(),
+    "roll": frozenset(),
+    "loaf": frozenset({Allergen.GLUTEN}),
+    "bun": frozenset({Allergen.GLUTEN}),
+    "pastry": frozenset({Allergen.GLUTEN}),
+    "biscuit": frozenset({Allergen.GLUTEN}),
+    "cracker": frozenset(),
+    "奶": frozenset({Allergen.MILK}),
+    "tart": frozenset(),
+    "brittle": frozenset(),
+    "nibble": frozenset(),
+    "派": frozenset(),
+    "tortilla": frozenset(),
+    "sorbet": frozenset(),
+    "雪芭": frozenset(),
+    "卤水": frozenset(),
+    "火烧至": frozenset(),
+    "云南乳饼": frozenset({Allergen.MILK}),
+    "金黄油": frozenset(),
+    "奶白": frozenset(),
+    "至奶黄": frozenset(),
+    "熏干的": frozenset(),
+    "微甜不辣": frozenset(),
+    "海味鲜甜": frozenset(),
+    "almond drink": frozenset({Allergen.NUTS}),
+    "巴旦木奶": frozenset({Allergen.NUTS}),
+    "soy milk": frozenset({Allergen.SOYBEANS}),
+    "tamari": frozenset({Allergen.SOYBEANS}),
+}
+"""Single phrases whose meaning on a shelf differs from the lexicon's."""
+
+_WITHOUT_WHEAT = (
+    "corn tortilla", "玉米薄饼", "rice noodle", "glass noodle", "cellophane noodle",
+    "sweet potato noodle", "konjac noodle", "shirataki noodle", "mung bean noodle",
+    "lentil penne", "red lentil penne", "lentil pasta", "chickpea pasta", "rice pasta",
+    "rice paper", "米纸", "米粉", "河粉", "粉丝", "粉条", "红扁豆通心粉", "扁豆通心粉", "鹰嘴豆意面",
+    "扁豆意面", "pasta of red lentil", "noodles of sweet potato", "rice cracker", "rice cake", "茶饼", "tea cake", "rice bread",
+)  # fmt: skip
+"""Staples of the kind that is made without wheat; the grain in the name says so."""
+
+_GLUTEN_FREE = re.compile(r"gluten[- ]free|free (?:of|from) gluten|无麸质|不含麸质|零麸质")
+_STARCH = re.compile("|".join(re.escape(phrase) for phrase in _WITHOUT_WHEAT))
+_TAMARI = re.compile(r"\btamari\b|溜酱油")
+_SOFT_CATEGORIES = frozenset({"bread", "noodle", "sweet", "snack", "frozen", "ready_to_eat"})
+_SOFT_GLUTEN = frozenset({
+    "oat", "oat bran", "oat flour", "rolled oat", "oat milk", "燕麦", "燕麦奶", "燕麦片", "燕麦麸皮", "loaf",
+    "bun", "pastry", "biscuit", "面包", "udon", "ramen", "breadcrumb", "filo", "puff pastry", "面粉",
+})  # fmt: skip
+"""Words that usually mean wheat, and may not when the item itself claims to be without gluten."""
+_PASTA = frozenset({"noodle", "pasta", "penne", "通心粉", "面条", "意面"})
+"""The soft words that a starch in the name explains: noodles of sweet potato."""
+
+_DENIED_ZH = "麸质|小麦|牛奶|乳糖|乳制品|乳|奶|鸡蛋|蛋|花生|坚果|大豆|黄豆|芝麻|亚硫酸盐|二氧化硫|海鲜|鱼|虾|甲壳类|贝类|芹菜|芥末"
 _FREE_CLAIM = re.compile(
-    r"(?:不含|无添加|未添加|零|无)\s*(?P<zh>[一-鿿]{1,4})"
-    r"|(?P<en>[a-z]+)[- ]free\b|\b(?:no|without|free (?:of|from))\s+(?P<en2>[a-z]+)"
+    rf"(?:不含|无添加|未添加|零|无)(?:任何)?\s*(?:{_DENIED_ZH})(?:[、和与及或](?:{_DENIED_ZH}))*"
+    r"|(?<!not )(?<!never )(?<!longer )\b[a-z]+[- ]free\b"
+    r"|\b(?:no|without|(?<!not )free (?:of|from))\s+(?:added\s+)?[a-z]+"
 )
-_SERVING = re.compile(
-    r"搭配|配[上着以]?|佐|蘸|拌|炒|炖|煮|煎|烤|焖|烩|熬|煲|涮|蒸|焯|烧|做成|做馅|可与|适合|加入|加点|撒|浇|夹|卷|包|泡|一起|同"
-    r"|\b(?:serve|served|pair|pairs|toss|tuck|stir|add|stuff|wrap|spread|drizzle|scatter|simmer|braise"
-    r"|steam|fry|grill|roast|bake|try|good with|great with|goes with|dip|dress|fold|drop|layer|pile"
-    r"|cook|use|crumble|grate|sprinkle|blend|mix|enjoy|excellent with|perfect with|made for|for)\b"
-)
-_SENTENCE = re.compile(r"[^。；！？.;!?\n]+")
 
 
 def words_of(item: Item) -> str:
     """The text that says what the item *is*: names, tags, and descriptions without servings."""
     descriptions = (
-        sentence.group()
-        for text in (item.description_zh, item.description_en)
-        for sentence in _SENTENCE.finditer(normalised(text))
-        if not _SERVING.search(sentence.group())
+        without_servings(normalised(text)) for text in (item.description_zh, item.description_en)
     )
     return "\n".join((item.name_zh, item.name_en, *item.tags, *descriptions))
 
 
 def detect(text: str) -> frozenset[Allergen]:
     """Allergens that the words of `text` speak of; denials such as "milk-free" do not count."""
-    scanner, allergens_by_phrase = _lexicon()
-    folded = _FREE_CLAIM.sub(" ", normalised(text))
+    scanner, meanings = _lexicon()
+    folded = normalised(text)
+    claims_no_gluten = _GLUTEN_FREE.search(folded) is not None
+    is_starch = _STARCH.search(folded) is not None
+    if claims_no_gluten and _TAMARI.search(folded):
+        folded = folded.replace("溜酱油", "酱油").replace("酱油", "溜酱油")
     found: set[Allergen] = set()
-    for mention in scanner.find(folded):
-        found |= allergens_by_phrase[mention.phrase]
+    for mention in scanner.find(_FREE_CLAIM.sub(" ", without_comparisons(folded))):
+        meaning = meanings[mention.phrase]
+        found |= meaning.allergens
+        if not (claims_no_gluten or (is_starch and mention.phrase in _PASTA)):
+            found |= meaning.usual
     return frozenset(found)
 
 
@@ -248,21 +460,50 @@ def detect_in_item(item: Item) -> frozenset[Allergen]:
     return detect(words_of(item))
 
 
-@lru_cache(maxsize=1)
-def _lexicon() -> tuple[MentionScanner, Mapping[str, frozenset[Allergen]]]:
-    meanings: dict[str, set[Allergen]] = {}
+@dataclass(frozen=True, slots=True)
+class _Meaning:
+    """What a phrase stands for; `usual` counts unless the item claims otherwise."""
 
-    def say(phrases: Iterable[str], allergens: Iterable[Allergen]) -> None:
+    allergens: frozenset[Allergen] = frozenset()
+    usual: frozenset[Allergen] = frozenset()
+
+
+@lru_cache(maxsize=1)
+def _lexicon() -> tuple[MentionScanner, Mapping[str, _Meaning]]:
+    said: dict[str, frozenset[Allergen]] = {}
+    soft: set[str] = {normalised(phrase) for phrase in _SOFT_GLUTEN}
+
+    def say(phrases: Iterable[str], allergens: frozenset[Allergen]) -> None:
         for phrase in phrases:
-            meanings.setdefault(normalised(phrase), set()).update(allergens)
+            key = normalised(phrase)
+            said[key] = said.get(key, frozenset()) | allergens
 
     for allergen, phrases in _EXTRA_WORDS.items():
-        say(phrases, {allergen})
+        say(phrases, frozenset({allergen}))
+    ingredients = MentionScanner(said)
     for food in load_foods().values():
-        # Foods without allergens go in too: "coconut milk" must win over "milk".
-        say((*food.zh, *food.en), food.allergens)
+        by_habit = _BY_HABIT.get(food.en[0]) if food.en else None
+        for phrase in (*food.zh, *food.en):
+            if food.category in _BY_NATURE and by_habit is None:
+                say((phrase,), food.allergens)
+                continue
+            # A dish says what it cannot be without, and every ingredient that its name spells out.
+            spelled = [said[normalised(m.phrase)] for m in ingredients.find(phrase)]
+            inside = frozenset().union(*spelled) & food.allergens
+            say((phrase,), (by_habit or frozenset()) | inside)
+            if food.category in _SOFT_CATEGORIES and Allergen.GLUTEN not in inside:
+                soft.add(normalised(phrase))
     for friend in load_false_friends():
-        say((friend.phrase,), ())
-    for phrase in _FALSE_FRIENDS:
-        meanings[normalised(phrase)] = set(_STILL_MEANS.get(phrase, ()))
-    return MentionScanner(meanings), {p: frozenset(a) for p, a in meanings.items()}
+        say((friend.phrase,), frozenset())
+    for phrase in (*_FALSE_FRIENDS, *_WITHOUT_WHEAT):
+        said[normalised(phrase)] = _STILL_MEANS.get(phrase, frozenset())
+    for phrase, allergens in _PLAIN_MEANINGS.items():
+        said[normalised(phrase)] = allergens
+    gluten = frozenset({Allergen.GLUTEN})
+    meanings = {
+        phrase: _Meaning(allergens - gluten, allergens & gluten)
+        if phrase in soft
+        else _Meaning(allergens)
+        for phrase, allergens in said.items()
+    }
+    return MentionScanner(meanings), meanings
