@@ -189,9 +189,13 @@ class _Store:
             return None
         if n_records < self._n_read:
             self._rows, self._n_read = {}, 0
-        records: NDArray[np.void] = np.memmap(
-            self._path, dtype=self._record, mode="r", shape=(n_records,)
-        )
+        try:
+            records: NDArray[np.void] = np.memmap(
+                self._path, dtype=self._record, mode="r", shape=(n_records,)
+            )
+        except (OSError, ValueError):
+            # Not readable, not a file, or shortened a moment ago: embed instead.
+            return None
         if n_records > self._n_read:
             new = records["key"][self._n_read :].tolist()
             self._rows.update(zip(new, range(self._n_read, n_records), strict=True))

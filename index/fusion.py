@@ -12,17 +12,23 @@ from index.knowledge import Reading
 
 WEIGHTS: Mapping[str, float] = MappingProxyType(
     {
-        "dense": 0.5,
+        "dense": 0.4,
         "lexical": 2.2,
-        "title": 1.0,
-        "text": 2.3,
-        "dish": 2.6,
+        "title": 0.8,
+        "text": 2.5,
+        "dish": 2.8,
         "pattern": 0.9,
-        "topic": 3.6,
-        "staple": 1.0,
+        "topic": 4.0,
+        "staple": 1.5,
+        "doubt": -3.0,
     }
 )
 BIAS = -5.0
+SILENT_TOPIC = 0.4
+MANY_FOODS = 4
+"""A lesson that names so many different foods is never left without an answer."""
+SOME_COOKING = 0.2
+"""A dish or a technique in the title is enough to speak of food."""
 COOKING_TEXT, COOKING_TOPIC = 0.7, -0.5
 """In a recipe the foods that the text names count more, and what its subjects imply less."""
 
@@ -74,8 +80,10 @@ class Fusion:
 
     weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
     bias: float = BIAS
-    lesson_floor: float = 0.20
-    words_floor: float = 0.06
+    lesson_floor: float = 0.069
+    tactful_floor: float = 0.18
+    """For lessons whose strongest subject asks for tact (grief) or has no taste (bonds)."""
+    words_floor: float = 0.02
     """A person who asks for something wants to see the nearest, so this floor is lower."""
     likeness_weight: float = 1.5
     """Per standard deviation of the likeness to items that were pointed at."""
@@ -99,10 +107,28 @@ class Fusion:
         return np.asarray(np.where(views.features["avoid"] > 0, 0.0, scores))
 
     def floor(self, reading: Reading, *, is_lesson: bool) -> float:
-        """The score below which silence is better; higher where a topic asks for tact."""
+        """The score below which an item is worse than silence.
+
+        Chosen on the project's own sample lessons, of which twelve are best left alone.
+        """
         if not is_lesson:
             return self.words_floor
-        return self.lesson_floor + 0.6 * reading.silence
+        names_foods = len(reading.pieces_by_food) >= MANY_FOODS
+        if not names_foods and reading.silence >= max(SILENT_TOPIC, reading.strongest_topic):
+            return self.tactful_floor
+        speaks_of_food = names_foods or reading.cooking >= SOME_COOKING
+        return 0.0 if speaks_of_food else self.lesson_floor
+
+    def is_silent(self, scores: np.ndarray, floor: float, *, is_lesson: bool) -> bool:
+        """Whether to offer nothing: a slate needs three good items, one lucky hit is no sign.
+
+        Args:
+            scores: (n,) falling.
+            floor: as `floor` gave it.
+            is_lesson: a person who asks is content with one item.
+        """
+        needed = min(3, len(scores)) if is_lesson else min(1, len(scores))
+        return needed == 0 or bool(scores[needed - 1] < floor)
 
 
 def _standard(values: np.ndarray) -> np.ndarray:

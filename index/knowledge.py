@@ -7,6 +7,7 @@ Mentions ("pomegranate"), dishes ("mapo tofu" -> tofu, doubanjiang), patterns ("
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,10 +24,33 @@ from index.embedding import Embedder
 from index.food_graph import families, find_foods, noisy_or, spread
 from index.lexical import normalize
 
-VIEWS = ("title", "text", "dish", "pattern", "topic", "staple", "avoid")
+VIEWS = ("title", "text", "dish", "pattern", "topic", "staple", "doubt", "avoid")
 MAIN_LINK, SIDE_LINK = 1.0, 0.6
-_TOPIC_SURE = 0.5
-"""From this strength on a topic's `avoid` list is binding."""
+_BINDING = 0.4
+"""From this strength on a topic's `avoid` list is binding, unless another topic asks for the food
+more strongly: a lesson on capsaicin wants chillies, whatever its sentence on children says."""
+_DENIED = 0.5
+"""How strongly "without milk" in the text speaks against milk; seldom a rule for the pairing."""
+_UNASKED_ALCOHOL = 0.6
+_FREE_OF: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
+    (
+        re.compile(r"gluten[- ]free|无麸质|不含麸质"),
+        frozenset({"gluten", "wheat", "bread", "all_purpose_flour", "flour", "pasta", "noodle",
+                   "barley", "rye", "oat", "oats", "soy_sauce", "noodles", "grain"}),
+    ),
+    (
+        re.compile(r"\bdecaf|caffeine[- ]free|低因|无咖啡因|脱因"),
+        frozenset({"coffee", "tea", "caffeine", "black_tea", "green_tea"}),
+    ),
+    (
+        re.compile(r"lactose[- ]free|无乳糖|dairy[- ]free"),
+        frozenset({"milk", "dairy", "lactose"}),
+    ),
+    (re.compile(r"alcohol[- ]free|non-alcoholic|无酒精|无醇"), frozenset({"alcohol", "beer", "wine"})),
+    (re.compile(r"sugar[- ]free|无糖|不加糖|unsweetened"), frozenset({"sugar", "sweet"})),
+    (re.compile(r"low[- ]sodium|减盐|低盐|淡盐|no added salt"), frozenset({"salt", "soy_sauce"})),
+)  # fmt: skip
+"""Words in an item's name that answer an `avoid`: what they exempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +63,17 @@ class Reading:
     """Sentences that name the food (not in denial)."""
     pieces_by_topic: Mapping[str, tuple[int, ...]]
     topics: Mapping[str, float]
-    avoided: frozenset[str]
-    """Foods, kinds and categories that must not go with this text."""
+    against: Mapping[str, float]
+    """Foods, kinds and categories that speak against this text, with the strength in [0, 1]."""
     is_chinese: bool
     cooking: float
     """How much the text reads like a recipe, in [0, 1]."""
     silence: float
     """Strength of the strongest topic with which silence is right, in [0, 1]."""
+
+    @property
+    def strongest_topic(self) -> float:
+        return max(self.topics.values(), default=0.0)
 
 
 @dataclass(frozen=True)
@@ -57,6 +85,7 @@ class KnowledgeIndex:
     use_topics: bool = True
     use_dishes: bool = True
     _cache: dict[str, object] = field(default_factory=dict)
+    _kinds_by_row: dict[int, frozenset[str]] = field(default_factory=dict)
 
     @cached_property
     def row_by_id(self) -> Mapping[ItemId, int]:
@@ -122,13 +151,6 @@ class KnowledgeIndex:
         dish, n_dishes = self._implied(self._dishes, folded_title, pieces)
         pattern, n_patterns = self._implied(self._patterns, folded_title, pieces)
         known = load_topics()
-        avoided = {
-            food
-            for number, strength in topics.items()
-            if strength >= _TOPIC_SURE
-            for food in known[number].avoid
-        }
-        avoided |= {f for f in denied if f not in counts}
         return Reading(
             active={
                 "title": title_foods,
@@ -140,7 +162,7 @@ class KnowledgeIndex:
             pieces_by_food=pieces_by_food,
             pieces_by_topic=pieces_by_topic,
             topics={known[n].topic_id: s for n, s in topics.items()},
-            avoided=frozenset(avoided),
+            against=_against(topics, denied - set(counts)),
             is_chinese=has_han(title + text[:200]),
             cooking=min(1.0, 0.5 * min(n_dishes, 1) + 0.25 * min(n_patterns, 2)
                         + 0.1 * min(len(title_foods), 2) + 0.05 * min(len(counts), 8)),
@@ -218,7 +240,7 @@ class KnowledgeIndex:
             for view in ("title", "text", "dish", "pattern", "topic")
         }
         features["staple"] = reading.cooking * self._staples(reading.is_chinese)[rows]
-        features["avoid"] = self._avoid(reading, rows)
+        features["doubt"], features["avoid"] = self._objections(reading, rows)
         return features
 
     def _of_rows(self, active: Mapping[FoodId, float], rows: np.ndarray) -> np.ndarray:
@@ -243,25 +265,44 @@ class KnowledgeIndex:
             self._cache[key] = values
         return np.asarray(self._cache[key])
 
-    def _avoid(self, reading: Reading, rows: np.ndarray) -> np.ndarray:
-        """(k,) 1 where the text forbids the item, else 0."""
-        avoided = set(reading.avoided)
-        for group, categories in CATEGORY_GROUPS.items():
-            if group in avoided:
-                avoided |= categories
-        if not avoided:
-            return np.zeros(len(rows))
-        items = self.catalogue.items
-        return np.array(
-            [
-                float(
-                    items[row].category in avoided
-                    or ("alcohol" in avoided and items[row].audience == "adults")
-                    or any(families(food) & avoided for food in self.links[row])
+    def _objections(self, reading: Reading, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(k,) doubt in [0, 1], and (k,) 1 where the text forbids the item, else 0."""
+        against = reading.against
+        wanted = reading.active["topic"]
+        named = reading.active["text"].keys() | reading.active["title"].keys()
+        doubt, avoid = np.zeros(len(rows)), np.zeros(len(rows))
+        for k, row in enumerate(rows):
+            kinds = self._kinds(int(row))
+            strength = max((against[kind] for kind in kinds & against.keys()), default=0.0)
+            if strength > 0.0:
+                asked = max((wanted.get(food, 0.0) for food in self.links[row]), default=0.0)
+                avoid[k] = float(
+                    strength >= _BINDING and strength >= asked and strength != _DENIED
                 )
-                for row in rows
-            ]
-        )
+                doubt[k] = strength
+            if "alcohol" in kinds and not (named & self.links[row].keys()):
+                doubt[k] = max(doubt[k], _UNASKED_ALCOHOL)
+        return doubt, avoid
+
+    def _kinds(self, row: int) -> frozenset[str]:
+        """Everything that an objection may name to mean this item; what its name exempts is out."""
+        known = self._kinds_by_row.get(row)
+        if known is None:
+            item = self.catalogue.items[row]
+            kinds = {item.category} if item.category else set()
+            for food in self.links[row]:
+                kinds |= families(food)
+            if item.audience == "adults":
+                kinds.add("alcohol")
+            for group, categories in CATEGORY_GROUPS.items():
+                if kinds & categories:
+                    kinds.add(group)
+            names = normalised(f"{item.name_zh} {item.name_en}")
+            for pattern, exempt in _FREE_OF:
+                if pattern.search(names):
+                    kinds -= exempt
+            known = self._kinds_by_row[row] = frozenset(kinds)
+        return known
 
     def rows_for(self, reading: Reading, limit: int) -> list[int]:
         """Rows of the items that the text speaks for most, at most `limit`."""
@@ -331,6 +372,15 @@ def _text_activation(counts: Counter[FoodId]) -> dict[FoodId, float]:
         food: 0.55 + 0.45 * math.log(count) / math.log(most) if most > 1 else 0.55
         for food, count in counts.items()
     }
+
+
+def _against(topics: Mapping[int, float], denied: set[FoodId]) -> dict[str, float]:
+    known = load_topics()
+    against: dict[str, float] = dict.fromkeys(map(str, denied), _DENIED)
+    for number, strength in topics.items():
+        for food in known[number].avoid:
+            against[food] = max(against.get(food, 0.0), strength)
+    return against
 
 
 def _topic_foods(topics: Mapping[int, float]) -> dict[FoodId, float]:

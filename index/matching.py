@@ -94,7 +94,7 @@ class HybridMatcher:
             for i in order
         )
         floor = self.fusion.floor(text.reading, is_lesson=query.is_lesson)
-        is_silent = not hits or hits[0].score < floor
+        is_silent = self.fusion.is_silent(scores[order], floor, is_lesson=query.is_lesson)
         return Matches(hits=hits, floor=floor, is_silent=is_silent, mode=mode)
 
     def similarities(self, rows: np.ndarray) -> np.ndarray:

@@ -69,8 +69,8 @@ class Constraints:
     price_below: Decimal | None = None
     """Strictly below: what "cheaper" means against the items shown."""
     price_above: Decimal | None = None
-    is_adult: bool = True
-    """False hides items for adults only."""
+    is_adult: bool = False
+    """Whether the person confirmed to be of age; without it items for adults stay hidden."""
 
     @property
     def has_safety_wishes(self) -> bool:
@@ -89,7 +89,7 @@ class Constraints:
             price_min=_tighter(self.price_min, other.price_min, max),
             price_below=_tighter(self.price_below, other.price_below, min),
             price_above=_tighter(self.price_above, other.price_above, max),
-            is_adult=self.is_adult and other.is_adult,
+            is_adult=self.is_adult or other.is_adult,
         )
 
 

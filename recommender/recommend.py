@@ -58,7 +58,11 @@ class Recommender:
         may = self._eligible(profile, request, at=at, creator_rules=creator_rules)
         matches = self._retrieve(request, may)
         pinned = self._pinned(request, may, creator_rules, matches)
-        hits = _worth_showing(matches, is_pointed=bool(request.like))
+        hits = (
+            []
+            if matches.is_silent and not request.like
+            else _worth_showing(matches, is_pointed=bool(request.like))
+        )
         hits = [h for h in hits if h.item_id not in {p.item_id for p in pinned}]
         items = [self.table.catalogue.items[hit.row] for hit in hits]
         scored = self.scorer.score(profile, request, hits, items, at=at)
