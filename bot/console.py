@@ -83,4 +83,4 @@ def configure_logging(*, verbose: bool) -> None:
     )
     for name in ("httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    install_redaction()
+    install_redaction([])
