@@ -430,12 +430,13 @@ _FREE_CLAIM = re.compile(
 )
 
 
-def words_of(item: Item) -> str:
+def words_of(item: Item, *, with_tags: bool = True) -> str:
     """The text that says what the item *is*: names, tags, and descriptions without servings."""
     descriptions = (
         without_servings(normalised(text)) for text in (item.description_zh, item.description_en)
     )
-    return "\n".join((item.name_zh, item.name_en, *item.tags, *descriptions))
+    tags = item.tags if with_tags else ()
+    return "\n".join((item.name_zh, item.name_en, *tags, *descriptions))
 
 
 def detect(text: str) -> frozenset[Allergen]:

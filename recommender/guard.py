@@ -12,6 +12,7 @@ from datetime import datetime
 
 from data.catalogue import Item, ItemId
 from data.events import FactKind, ProfileFact
+from data.vocabulary import Diet
 
 _RISKY_WORDS: Mapping[str, tuple[str, ...]] = {
     "gluten": ("wheat", "barley", "rye ", "gluten", "小麦", "大麦", "面筋", "酱油", "soy sauce"),
@@ -54,8 +55,12 @@ _RISKY_WORDS: Mapping[str, tuple[str, ...]] = {
 
 _MASKS = (
     "buckwheat", "eggplant", "oyster mushroom", "荞麦", "egg-free", "soy-free", "wheat-free",
-    "gluten-free", "peanut-free", "sesame-free", "crab apple", "nutmeg",
+    "gluten-free", "gluten free", "peanut-free", "sesame-free", "egg free", "soy free", "crab apple",
+    "nutmeg", "无麸质", "溜酱油", "奶豆腐", "杏仁豆腐", "米豆腐", "蟹味菇", "鲍鱼菇", "虾青素",
 )  # fmt: skip
+"""Parts of names in which a risky word means another food, or its absence."""
+
+_DIETS = frozenset(str(diet) for diet in Diet)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,29 +100,47 @@ def refusals(
 def _doubt(
     item: Item, facts: Iterable[ProfileFact], *, at: datetime, max_label_age_days: int
 ) -> str:
-    label = {str(allergen): str(state) for allergen, state in item.allergens.items()}
+    for fact in facts:
+        reason = ""
+        if fact.kind is FactKind.ALLERGEN and fact.value in _RISKY_WORDS:
+            reason = _allergen_doubt(item, fact.value, at, max_label_age_days)
+        elif fact.kind is FactKind.DIET and fact.value in _DIETS:
+            if item.diets is None or fact.value not in {str(diet) for diet in item.diets}:
+                reason = f"not declared {fact.value}"
+        elif fact.kind in (FactKind.ALLERGEN, FactKind.AVOID, FactKind.DIET):
+            # A value of no vocabulary is a word to avoid: no label can answer for it.
+            reason = _word_doubt(item, fact.value)
+        if reason:
+            return reason
+    return ""
+
+
+def _allergen_doubt(item: Item, allergen: str, at: datetime, max_label_age_days: int) -> str:
+    label = {str(name): str(state) for name, state in item.allergens.items()}
+    if label.get(allergen) != "free_from":
+        return f"{allergen}: the label does not say free from"
+    checked = item.allergens_checked_on
+    if checked is None:
+        return f"{allergen}: the label check is missing"
+    age = (at.date() - checked).days
+    if age > max_label_age_days or age < -1:
+        return f"{allergen}: the label check is too old, or lies in the future"
+    names = _names(item)
+    if any(word in names for word in _RISKY_WORDS[allergen]):
+        return f"{allergen}: the name speaks of it"
+    return ""
+
+
+def _word_doubt(item: Item, word: str) -> str:
+    wanted = word.casefold().strip()
+    texts = (item.name_zh, item.name_en, item.description_zh, item.description_en, *item.tags)
+    if wanted and wanted in "\n".join(texts).casefold():
+        return "names a food that the person avoids"
+    return ""
+
+
+def _names(item: Item) -> str:
     names = f" {item.name_zh} {item.name_en} ".casefold()
     for mask in _MASKS:
         names = names.replace(mask, " ")
-    for fact in facts:
-        if fact.kind is FactKind.ALLERGEN:
-            if label.get(fact.value) != "free_from":
-                return f"{fact.value}: the label does not say free from"
-            checked = item.allergens_checked_on
-            if checked is None or (at.date() - checked).days > max_label_age_days:
-                return f"{fact.value}: the label check is missing or too old"
-            if (checked - at.date()).days > 1:
-                return f"{fact.value}: the label check lies in the future"
-            if any(word in names for word in _RISKY_WORDS.get(fact.value, (fact.value,))):
-                return f"{fact.value}: the name speaks of it"
-        elif fact.kind is FactKind.AVOID:
-            everything = (
-                f"{names} {item.description_zh} {item.description_en} {item.tags}".casefold()
-            )
-            if fact.value.casefold().strip() in everything:
-                return "names a food that the person avoids"
-        elif fact.kind is FactKind.DIET and (
-            item.diets is None or fact.value not in {str(diet) for diet in item.diets}
-        ):
-            return f"not declared {fact.value}"
-    return ""
+    return names

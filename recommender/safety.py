@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 
 from data.catalogue import Item
+from data.food_knowledge import load_foods
 from data.mentions import MentionScanner, normalised
 from data.vocabulary import Allergen, AllergenState, Diet, expand_category
 from recommender.claims import has_health_claim
 from recommender.constraints import Constraints, HiddenReason
-from recommender.detector import detect_in_item
+from recommender.detector import detect_in_item, words_of
 
 LABEL_MAX_AGE = timedelta(days=365)
 """After this a label check counts as never made; recipes and factories change."""
-
-_CERTIFICATE_DIETS = frozenset({Diet.HALAL, Diet.KOSHER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,20 +136,51 @@ _DIET_CATEGORIES: dict[Diet, frozenset[str]] = {
 
 
 def _contradicts(item: Item, diets: frozenset[Diet]) -> bool:
-    """Whether the item's own category or label speaks against a diet that it claims."""
-    for diet in diets:
-        if item.category in _DIET_CATEGORIES.get(diet, frozenset()):
-            return True
-        if diet in _CERTIFICATE_DIETS and item.audience == "adults" and diet is Diet.HALAL:
-            return True
-        enemies = _DIET_ENEMIES.get(diet, frozenset())
-        if any(item.allergen_state(a) is AllergenState.CONTAINS for a in enemies):
-            return True
-        if diet is Diet.GLUTEN_FREE and (
-            item.allergen_state(Allergen.GLUTEN) is AllergenState.MAY_CONTAIN
-        ):
-            return True
-    return False
+    """Whether the item's own category, label or words speak against a diet that it claims."""
+    return any(_speaks_against(item, diet) for diet in diets)
+
+
+def _speaks_against(item: Item, diet: Diet) -> bool:
+    against = _DIET_CATEGORIES.get(diet, frozenset())
+    if item.category in against or _spelled_categories(item) & against:
+        return True
+    if diet is Diet.HALAL and item.audience == "adults":
+        return True
+    enemies = _DIET_ENEMIES.get(diet, frozenset())
+    if any(item.allergen_state(a) is AllergenState.CONTAINS for a in enemies):
+        return True
+    if diet is Diet.GLUTEN_FREE and (
+        item.allergen_state(Allergen.GLUTEN) is AllergenState.MAY_CONTAIN
+    ):
+        return True
+    return bool(enemies & detect_in_item(item))
+
+
+_MEAT_WORDS = re.compile(
+    r"猪|牛肉|羊肉|鸡肉|鸡胸|鸡腿|鸡汤|鸭肉|鸭腿|培根|火腿|腊肉|腊肠"
+    r"|\b(?:pork|bacon|ham|lard|beef|veal|lamb|mutton|chicken|duck|turkey|prosciutto|chorizo|salami)\b"
+)
+
+
+def _spelled_categories(item: Item) -> frozenset[str]:
+    """Categories of meat that name and description speak of; tags also name what goes beside."""
+    scanner, categories = _food_words()
+    return frozenset(
+        categories[m.phrase]
+        for m in scanner.find(words_of(item, with_tags=False))
+        if _MEAT_WORDS.search(m.phrase) is not None
+    )
+
+
+@lru_cache(maxsize=1)
+def _food_words() -> tuple[MentionScanner, dict[str, str]]:
+    """Every food name with its category, so that 素火腿 wins over 火腿."""
+    categories = {
+        normalised(phrase): food.category
+        for food in load_foods().values()
+        for phrase in (*food.zh, *food.en)
+    }
+    return MentionScanner(categories), categories
 
 
 def wish_reason(item: Item, constraints: Constraints) -> HiddenReason | None:
