@@ -21,9 +21,10 @@ from typing import Any, Protocol
 from bot.commits import Commits
 from bot.messages import Reply
 from bot.pacing import Pace, Rates
+from bot.sent_journal import Sent, SentJournal
 from data.catalogue import ItemId
 from data.errors import StoreError
-from data.events import UserKey
+from data.events import SlateId, UserKey
 from data.store import EventStore, MessageClass, OutboxEntry
 
 logger = logging.getLogger(__name__)
@@ -133,6 +134,7 @@ class Dispatcher:
         executor: Threads for reads of the store.
         channel: The channel's name in the address table.
         concurrency: Sends under way at once.
+        journal: Bridges the moment between a send and its commit.
         rates: How fast.
         clock: Wall clock, aware UTC.
         monotonic: Seconds for waits.
@@ -151,6 +153,7 @@ class Dispatcher:
         monotonic: Callable[[], float],
         rates: Rates | None = None,
         concurrency: int = 8,
+        journal: SentJournal | None = None,
         first_backoff: float = 0.5,
         rng: random.Random | None = None,
     ) -> None:
@@ -164,6 +167,7 @@ class Dispatcher:
         self._monotonic = monotonic
         self._pace = Pace(rates or Rates(), monotonic)
         self._slots = concurrency
+        self._journal = journal or SentJournal(None)
         self._first_backoff = first_backoff
         self._rng = rng or random.Random()
         self._answers: OrderedDict[str, _Queue] = OrderedDict()
@@ -191,7 +195,20 @@ class Dispatcher:
 
     async def start(self) -> int:
         """Recover what a crash left half sent, and begin to send; gives how much was recovered."""
-        recovered = await self._commits.run(self._store.recover_outbox)
+        left = self._journal.left()
+
+        def recover() -> int:
+            at = self._clock()
+            for sent in left:
+                self._store.mark_sent(sent.outbox_id, at=at, message_id=sent.message_id)
+                if sent.slate_id:
+                    self._checker.delivered(
+                        Reply(slate_id=SlateId(sent.slate_id)), at=at, message_id=sent.message_id
+                    )
+            return self._store.recover_outbox()
+
+        recovered = await self._commits.run(recover)
+        self._journal.forget("")
         await self._refill()
         self._loop_task = asyncio.create_task(self._run())
         return recovered
@@ -398,12 +415,16 @@ class Dispatcher:
         is_withheld: bool,
     ) -> None:
         at = self._clock()
+        slate_id = entry.slate_id if entry.slate_id is not None and not is_withheld else None
+        self._journal.note(
+            Sent(outbox_id=entry.outbox_id, message_id=message_id, slate_id=str(slate_id or ""))
+        )
 
         def remember() -> None:
             self._store.mark_sent(entry.outbox_id, at=at, message_id=message_id)
-            if entry.slate_id is not None and not is_withheld:
+            if slate_id is not None:
                 self._checker.delivered(
-                    Reply(slate_id=entry.slate_id, item_ids=item_ids),
+                    Reply(slate_id=slate_id, item_ids=item_ids),
                     at=at,
                     message_id=message_id,
                 )
@@ -416,6 +437,7 @@ class Dispatcher:
                 # It is with the person; only our note is missing. Sending again would double it.
                 logger.warning("message %s was sent but not noted yet", entry.outbox_id)
                 await asyncio.sleep(0.5)
+        self._journal.forget(entry.outbox_id)
         self.counts.sent += 1
         self.counts.last_latency_seconds = (at - entry.created_at).total_seconds()
         queue.n_failures = 0

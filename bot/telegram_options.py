@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from bot.messages import Incoming, Reply
@@ -43,6 +44,8 @@ class TelegramOptions:
     workers: int = 2
     """Updates handled at once; the store has one writer, so more gain nothing."""
     send_concurrency: int = 8
+    journal: Path | None = None
+    """File beside the database for sends that are not committed yet; see `sent_journal`."""
     drain_seconds: float = 10.0
     """After a signal to stop: how long what waits may still be handled and sent."""
     conflict_patience_seconds: float = 40.0

@@ -192,7 +192,7 @@ async def sleep(seconds: float, stop: asyncio.Event | None) -> None:
 
 
 def backoff(n_errors: int) -> float:
-    longest: float = min(30.0, 0.25 * 2 ** min(n_errors, 10))
+    longest: float = min(30.0, 0.1 * 2 ** min(n_errors, 10))
     return longest * random.uniform(0.5, 1.0)
 
 

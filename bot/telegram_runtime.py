@@ -22,6 +22,7 @@ from telegram.request import HTTPXRequest
 from bot.commits import Commits
 from bot.inbox import Inbox
 from bot.outbox import Dispatcher, SendError
+from bot.sent_journal import SentJournal
 from bot.telegram_menu import KNOWN, register_menu
 from bot.telegram_options import Core, TelegramOptions
 from bot.telegram_polling import Poller, RawUpdates, backoff, patiently
@@ -86,6 +87,7 @@ class TelegramRuntime:
             after=self._after,
             on_parked=self._on_parked,
         )
+        self._journal = SentJournal(options.journal)
         self.outbox = Dispatcher(
             store,
             self._commits,
@@ -97,6 +99,7 @@ class TelegramRuntime:
             monotonic=time.monotonic,
             rates=options.rates,
             concurrency=options.send_concurrency,
+            journal=self._journal,
         )
         self.poller = Poller(
             self.bot,
@@ -160,6 +163,7 @@ class TelegramRuntime:
         for task in list(self._errands):
             task.cancel()
         await asyncio.gather(*self._errands, return_exceptions=True)
+        self._journal.close()
         await self.bot.shutdown()
         for pool in (self._handlers, self._writers, self._readers):
             await asyncio.to_thread(pool.shutdown, wait=True)

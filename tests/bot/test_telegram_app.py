@@ -82,7 +82,7 @@ async def test_a_text_is_answered_and_leaves_nothing_behind(
     (incoming,) = conversation.handled
     assert incoming.sender.language_code == "zh"
     assert incoming.sender.numeric_id == 7
-    assert "7" != incoming.sender.user_key
+    assert incoming.sender.user_key != "7"
     assert store.address(incoming.sender.user_key, "telegram") == "7"
 
 

@@ -1,0 +1,306 @@
+"""Kills the bot again and again under load, lets it recover, and checks that it kept its promises.
+
+A batch is one database and one fake Telegram with a number of kills; after the last one the bot may
+finish, and then what people sent, what the store holds and what they got are compared.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bot.buttons import user_key_for
+from data.sqlite_store import SqliteEventStore
+from data.store import MessageClass, OutboxEntry
+from tests.fake_telegram.faults import Fault
+from tests.fake_telegram.people import Person
+from tests.fake_telegram.server import FakeTelegram
+from tests.faults.world import SECRET
+
+ROOT = Path(__file__).parents[2]
+N_PEOPLE = 6
+SETTLE_SECONDS = 40.0
+
+
+class Nursery:
+    """A process that forks bots quickly; the bots are killed by their own ids."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    async def start(self, telegram: FakeTelegram, database: Path) -> int:
+        """Start a bot and give its process id."""
+        asked = {"api_root": telegram.api_root, "token": telegram.token}
+        return int(await self._ask(asked | {"database": str(database)}))
+
+    async def kill(self, pid: int, *, how: signal.Signals = signal.SIGKILL) -> int:
+        """Send a signal and wait for the end; gives the exit code, negative for a signal."""
+        os.kill(pid, how)
+        return int(await self._ask({"reap": pid}))
+
+    async def _ask(self, asked: dict[str, object]) -> int:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(asked).encode() + b"\n")
+        return int(json.loads(await self._process.stdout.readline()))
+
+
+@contextlib.asynccontextmanager
+async def nursery() -> AsyncIterator[Nursery]:
+    """Run a nursery for the length of the block."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.faults.world",
+        cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield Nursery(process)
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        await process.wait()
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a number of runs came to."""
+
+    runs: int = 0
+    messages: int = 0
+    answers: int = 0
+    lost: int = 0
+    duplicates: int = 0
+    promotions_twice: int = 0
+    unclear: int = 0
+    """Answers of Telegram that were lost or broken on purpose; each may double one message."""
+    problems: list[str] = field(default_factory=list)
+
+    def add(self, other: Tally) -> None:
+        for name in ("runs", "messages", "answers", "lost", "duplicates", "promotions_twice"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.unclear += other.unclear
+        self.problems += other.problems
+
+    def line(self) -> str:
+        """The last line of a run."""
+        return (
+            f"{self.runs} runs: {self.lost} lost, {self.duplicates} duplicates, "
+            f"{self.promotions_twice} promotions twice"
+        )
+
+
+class Batch:
+    """One database, one Telegram, several kills."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.database = folder / f"{seed}.db"
+        self.sent: dict[str, Person] = {}
+        self.promotions: Counter[str] = Counter()
+        self.tally = Tally()
+        self.is_ordered = True
+        self._n_texts = 0
+        self._faults: list[Fault] = []
+
+    async def run(self, nurse: Nursery, n_kills: int) -> Tally:
+        """Kill the bot `n_kills` times at random moments, then let it finish and check."""
+        async with FakeTelegram(answer_within=3600) as telegram:
+            people = [telegram.person(1000 + n) for n in range(N_PEOPLE)]
+            for _ in range(n_kills):
+                await self._one_life(nurse, telegram, people)
+            telegram.faults.clear()
+            pid = await nurse.start(telegram, self.database)
+            await self._settle(telegram)
+            code = await nurse.kill(pid, how=signal.SIGTERM)
+            if code != 0:
+                self.tally.problems.append(f"a bot that was told to stop ended with {code}")
+            self._check(telegram, people)
+        return self.tally
+
+    async def _one_life(
+        self, nurse: Nursery, telegram: FakeTelegram, people: list[Person]
+    ) -> None:
+        self._go_wrong(telegram)
+        if self.rng.random() < 0.5:
+            await asyncio.to_thread(self._promote, people)
+        pid = await nurse.start(telegram, self.database)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self.rng.uniform(0.01, 0.5)
+        while loop.time() < end:
+            for _ in range(self.rng.randint(1, 4)):
+                self._do_something(self.rng.choice(people))
+            await asyncio.sleep(self.rng.uniform(0.001, 0.05))
+        if self.rng.random() < 0.2:
+            await asyncio.to_thread(self._lose_power, pid)
+        await nurse.kill(pid)
+        self.tally.runs += 1
+
+    def _do_something(self, person: Person) -> None:
+        with_buttons = [m for m in person.bot_messages() if "reply_markup" in m]
+        if with_buttons and self.rng.random() < 0.2:
+            chosen = self.rng.choice(with_buttons)
+            person.press("Like", message=chosen)
+            return
+        self._n_texts += 1
+        kind = "slate" if self.rng.random() < 0.3 else "text"
+        text = f"{kind} {self.database.stem}-{self._n_texts}"
+        self.sent[text] = person
+        person.send_text(text)
+
+    def _go_wrong(self, telegram: FakeTelegram) -> None:
+        telegram.faults.clear()
+        rng = self.rng
+        if rng.random() < 0.3:
+            telegram.faults.duplicate_probability = 0.2
+        if rng.random() < 0.2:
+            telegram.faults.reorder_probability = 0.3
+            self.is_ordered = False
+        for fault in (
+            Fault(kind="refuse", method="sendMessage", status=502),
+            Fault(kind="refuse", method="sendMessage", retry_after=1),
+            Fault(kind="drop_before", method="*"),
+            Fault(kind="drop_after", method="sendMessage"),
+            Fault(kind="malformed", method="sendMessage"),
+            Fault(kind="drop_after", method="getUpdates"),
+            Fault(kind="delay", method="sendMessage", seconds=0.2),
+        ):
+            if rng.random() < 0.15:
+                fault.skip = rng.randint(0, 5)
+                self._faults.append(telegram.faults.add(fault))
+
+    def _promote(self, people: list[Person]) -> None:
+        store = SqliteEventStore(self.database)
+        for person in self.rng.sample(people, 2):
+            text = f"tip {self.database.stem}-{len(self.promotions)}"
+            self.promotions[text] = 0
+            payload = {"method": "sendMessage", "params": {"text": text}, "plain": text}
+            store.queue(
+                [
+                    OutboxEntry(
+                        outbox_id=text,
+                        address=str(person.id),
+                        payload=json.dumps(payload),
+                        message_class=MessageClass.PROMOTION,
+                        user_key=user_key_for(SECRET, "telegram", person.id),
+                        created_at=datetime.now(UTC),
+                    )
+                ]
+            )
+        store.close()
+
+    def _lose_power(self, pid: int) -> None:
+        """Freeze the bot, and look at what a disk would hold: the files, and a torn write."""
+        os.kill(pid, signal.SIGSTOP)
+        copy = self.database.with_suffix(".copy")
+        for suffix in ("", "-wal"):
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copyfile(f"{self.database}{suffix}", f"{copy}{suffix}")
+        if not copy.exists() or not copy.stat().st_size:
+            return
+        with Path(f"{copy}-wal").open("ab") as wal:
+            wal.write(self.rng.randbytes(self.rng.randint(1, 9000)))
+        store = SqliteEventStore(copy)
+        problems = store.check()
+        self.tally.problems += [f"after a power loss: {problem}" for problem in problems]
+        store.close()
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{copy}{suffix}").unlink(missing_ok=True)
+
+    async def _settle(self, telegram: FakeTelegram) -> None:
+        def is_done() -> bool:
+            if telegram.state.updates or telegram.state.repeated:
+                return False
+            if any(c.answered_at is None for c in telegram.state.callbacks.values()):
+                return False
+            store = SqliteEventStore(self.database)
+            waiting = store.backlog(at=datetime.now(UTC))
+            store.close()
+            return not waiting.inbox and not waiting.outbox
+
+        loop = asyncio.get_running_loop()
+        end = loop.time() + SETTLE_SECONDS
+        while loop.time() < end:
+            await asyncio.sleep(0.1)
+            if await asyncio.to_thread(is_done):
+                return
+        self.tally.problems.append(f"not settled after {SETTLE_SECONDS:.0f} s")
+
+    def _check(self, telegram: FakeTelegram, people: list[Person]) -> None:
+        tally, problems = self.tally, self.tally.problems
+        store = SqliteEventStore(self.database)
+        stored = Counter(reply.value for reply in store.replies())
+        impressions = Counter(i.slate_id for i in store.impressions())
+        tally.messages += len(self.sent)
+        tally.unclear += sum(
+            fault.struck
+            for fault in self._faults
+            if fault.kind in ("drop_after", "malformed") and fault.method == "sendMessage"
+        )
+        for person in people:
+            self._check_person(person, stored, impressions)
+        heard = Counter(m.get("text", "") for p in people for m in p.bot_messages())
+        tally.promotions_twice += sum(heard[text] > 1 for text in self.promotions)
+        unanswered = [c for c in telegram.state.callbacks.values() if c.answered_at is None]
+        problems += [f"a press was never answered: {c.id}" for c in unanswered]
+        waiting = store.backlog(at=datetime.now(UTC))
+        if waiting.inbox or waiting.parked or waiting.outbox:
+            problems.append(f"left over: {waiting}")
+        problems += store.check()
+        store.close()
+        if tally.duplicates > tally.runs + tally.unclear:
+            problems.append(f"{tally.duplicates} duplicates in {tally.runs} kills")
+        for leftover in self.database.parent.glob(f"{self.database.stem}.*"):
+            leftover.unlink()
+
+    def _check_person(
+        self, person: Person, stored: Counter[str], impressions: Counter[str]
+    ) -> None:
+        tally, problems = self.tally, self.tally.problems
+        heard = [m["text"].removeprefix("echo ") for m in person.bot_messages()]
+        # A press edits the message; what it said before is in the new text.
+        heard = [text.removeprefix("edited like ") for text in heard]
+        sent = [text for text, who in self.sent.items() if who is person]
+        copies = Counter(heard)
+        for text in sent:
+            if stored[text] != 1:
+                problems.append(f"{text!r} is {stored[text]} times in the store")
+            if copies[text] == 0:
+                tally.lost += 1
+                problems.append(f"{text!r} was never answered")
+            else:
+                tally.answers += 1
+                tally.duplicates += copies[text] - 1
+            if text.startswith("slate") and impressions[f"slate-{text.split()[1]}"] != 1:
+                problems.append(f"{text!r} has no impression, or more than one")
+        first_heard = list(dict.fromkeys(text for text in heard if text in set(sent)))
+        if self.is_ordered and first_heard != [text for text in sent if copies[text]]:
+            problems.append(f"person {person.id} got answers out of order")
+
+
+async def run_all(n_runs: int, folder: Path, *, seed: int, kills: int = 25) -> Tally:
+    """Carry out so many kills in batches and give the tally."""
+    tally = Tally()
+    async with nursery() as nurse:
+        n_batch = 0
+        while tally.runs < n_runs:
+            n_batch += 1
+            batch = Batch(folder, seed + n_batch)
+            tally.add(await batch.run(nurse, min(kills, n_runs - tally.runs)))
+            sys.stderr.write(f"{tally.line()} ({tally.messages} messages)\n")
+            if len(tally.problems) > 50:
+                break
+    return tally
