@@ -36,7 +36,11 @@ index_app = typer.Typer(
 import_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Import items or lessons."
 )
+evaluate_app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Judge matching and policies."
+)
 app.add_typer(index_app, name="index")
+app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(import_app, name="import")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
@@ -260,6 +264,36 @@ def understand(
     with wired() as parts:
         n = understand_file(source, out_path, understander=Understander(parts.embedder))
         err.print(f"{n} messages understood")
+
+
+@evaluate_app.command("match")
+def evaluate_match_command(
+    folder: Annotated[str, typer.Argument(metavar="SET", help="`samples`, or a folder.")],
+    lessons: Annotated[str, typer.Option(help="Lessons file without .jsonl.")] = "",
+    without: Annotated[
+        list[str] | None, typer.Option(help="Leave a part out; may be repeated.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Match a judged set and print one row of the ablation table.
+
+    Examples:
+      zhiwei evaluate match samples
+      zhiwei evaluate match recipes_en --lessons lessons_intro --without topics
+    """
+    from bot.evaluating import evaluate_match
+
+    with wired() as parts, tempfile.TemporaryDirectory() as scratch:
+        figures = evaluate_match(
+            folder, embedder=parts.embedder, scratch=Path(scratch) / "index",
+            lessons_name=lessons, without=without or (), tell=parts.tell,
+        )  # fmt: skip
+        if as_json:
+            print_json(asdict(figures))
+            return
+        for name, value in asdict(figures).items():
+            shown = f"{value:.3f}" if isinstance(value, float) else str(value)
+            out.print(Text(f"{name:>18}  {shown}"))
 
 
 @import_app.command("items")

@@ -27,8 +27,8 @@ BIAS = -5.0
 SILENT_TOPIC = 0.4
 MANY_FOODS = 4
 """A lesson that names so many different foods is never left without an answer."""
-SOME_COOKING = 0.2
-"""A dish or a technique in the title is enough to speak of food."""
+SOME_COOKING = 0.1
+"""A dish, a technique or a food in the title is enough to speak of food."""
 COOKING_TEXT, COOKING_TOPIC = 0.7, -0.5
 """In a recipe the foods that the text names count more, and what its subjects imply less."""
 

@@ -83,7 +83,8 @@ class KnowledgeIndex:
     catalogue: Catalogue
     embedder: Embedder | None = None
     use_topics: bool = True
-    use_dishes: bool = True
+    objects: bool = True
+    """Whether subjects may speak against items; off only to measure what that is worth."""
     _cache: dict[str, object] = field(default_factory=dict)
     _kinds_by_row: dict[int, frozenset[str]] = field(default_factory=dict)
 
@@ -220,8 +221,6 @@ class KnowledgeIndex:
         pieces: Sequence[str],
     ) -> tuple[dict[FoodId, float], int]:
         """Foods that named dishes or patterns imply; the title counts most."""
-        if not self.use_dishes:
-            return {}, 0
         scanner, by_name = lexicon
         foods: dict[FoodId, float] = {}
         n_title = 0
@@ -267,7 +266,7 @@ class KnowledgeIndex:
 
     def _objections(self, reading: Reading, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(k,) doubt in [0, 1], and (k,) 1 where the text forbids the item, else 0."""
-        against = reading.against
+        against = reading.against if self.objects else {}
         wanted = reading.active["topic"]
         named = reading.active["text"].keys() | reading.active["title"].keys()
         doubt, avoid = np.zeros(len(rows)), np.zeros(len(rows))
