@@ -14,7 +14,7 @@ from data.store import DialogRow
 from data.vocabulary import Allergen, Diet
 from recommender.constraints import Constraints
 
-VERSION = 1
+VERSION = 2
 LIFETIME = timedelta(hours=24)
 MAX_HISTORY = 12
 
@@ -36,6 +36,8 @@ class Dialog:
     """A question of ours that waits for an answer: `allergy:<word>`, `forget`, or empty."""
     undo: str = ""
     """What "undo" takes back: `facts:<id>,<id>`, `reply:<id>`, `wishes`, or empty."""
+    before: str = ""
+    """The state, as JSON, to which undoing `wishes` returns."""
 
     @property
     def slate_id(self) -> SlateId | None:
@@ -57,11 +59,27 @@ class Dialog:
         merged = self.wishes.merged(wishes)
         if wishes.include:
             merged = replace(merged, exclude=merged.exclude - wishes.include)
+        if wishes.exclude:
+            # "No seafood after all" ends an earlier wish for seafood; the latest word counts.
+            merged = replace(merged, include=merged.include - wishes.exclude)
         every = dict.fromkeys((*self.words, *words))
-        return replace(self, wishes=merged, words=tuple(every)[-8:], undo="wishes")
+        return replace(self.remembering(), wishes=merged, words=tuple(every)[-8:])
+
+    def liking(self, likes: tuple[ItemId, ...]) -> Dialog:
+        """Turn towards items like these; the latest ones count."""
+        return replace(self.remembering(), like=likes)
 
     def without_wishes(self) -> Dialog:
-        return replace(self, wishes=Constraints(), words=(), like=(), undo="")
+        """Start over: the subject stays, the wishes go, and every item may come again."""
+        return replace(self.remembering(), wishes=Constraints(), words=(), like=(), slates=())
+
+    def remembering(self) -> Dialog:
+        """The same, with the way back written down: one step, as people expect of "undo"."""
+        return replace(self, undo="wishes", before=to_json(replace(self, undo="", before="")))
+
+    def undone(self) -> Dialog:
+        """The state before the last wish; the same state when there is none."""
+        return from_json(self.before) if self.before else replace(self, undo="", before="")
 
 
 def to_row(dialog: Dialog, user_key: UserKey, *, at: datetime) -> DialogRow:
@@ -91,6 +109,7 @@ def to_json(dialog: Dialog) -> str:
             "like": dialog.like,
             "asked": dialog.asked,
             "undo": dialog.undo,
+            "before": dialog.before,
             "wishes": {
                 "allergens": sorted(w.allergens),
                 "avoid": sorted(w.avoid),
@@ -118,6 +137,7 @@ def from_json(text: str) -> Dialog:
         like=tuple(raw["like"]),
         asked=raw["asked"],
         undo=raw["undo"],
+        before=raw["before"],
         wishes=Constraints(
             allergens=frozenset(Allergen(a) for a in _strings(wishes["allergens"])),
             avoid=frozenset(_strings(wishes["avoid"])),

@@ -6,7 +6,7 @@ from bot.messages import Button, Reply, Rich, plain
 from bot.offering import start_lesson
 from bot.turn import Turn
 from data.catalogue import Lesson, LessonId
-from data.links import lesson_for
+from data.links import lesson_for, payload_for
 from recommender.constraints import Constraints
 
 PER_PAGE = 8
@@ -36,6 +36,15 @@ def welcome(turn: Turn) -> Reply:
             (turn.button("button.privacy", "privacy", ""),),
         ),
     )
+
+
+def way_on(turn: Turn) -> tuple[tuple[Button, ...], ...]:
+    """Buttons under an answer that shows nothing: back to the food, and the lessons."""
+    buttons = [turn.button("button.lessons", "lessons", "0")]
+    slate = turn.current_slate()
+    if slate is not None:
+        buttons.insert(0, turn.button("button.back_to_slate", "show", slate.slate_id))
+    return (tuple(buttons),)
 
 
 def help_page(turn: Turn) -> Reply:
@@ -95,8 +104,6 @@ def _label(lesson: Lesson) -> str:
 
 
 def _short(lesson: Lesson) -> str:
-    from data.links import payload_for
-
     return payload_for(lesson.lesson_id)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
+from bot.describing import describe_wishes, fact_words, has_wishes
 from bot.messages import Button, Reply, Rich, plain
 from bot.rendering import allowed, as_edit, hidden_line, render_slate
 from bot.turn import Turn
@@ -20,6 +21,8 @@ from recommender.recommend import Recommender
 from recommender.slate import Request, Slate
 
 _NO_TIME = timedelta(0)
+UNQUOTED = frozenset({"similar", "search"})
+"""Triggers whose items were not chosen for the lesson; its sentences explain nothing there."""
 
 
 def offer(
@@ -106,7 +109,7 @@ def explain_empty(turn: Turn, request: Request, slate: Slate) -> Reply:
     wishes = request.wishes
     blocked = _blocking(slate)
     if blocked & {HiddenReason.PRICE, HiddenReason.CATEGORY, HiddenReason.EXCLUDED}:
-        rich.line(words("empty.wishes", wishes=describe_wishes(turn, wishes)))
+        rich.line(words("empty.wishes", wishes=describe_wishes(turn, wishes, turn.dialog.words)))
         buttons += [(button,) for button in relaxations(turn, request)]
     elif slate.is_silent and request.lesson is not None and not slate.record.candidates:
         rich.line(words("empty.silent", lesson=request.lesson.title))
@@ -117,7 +120,7 @@ def explain_empty(turn: Turn, request: Request, slate: Slate) -> Reply:
     told = hidden_line(turn, slate.record.filters)
     if told:
         rich.line(told)
-    if wishes != Constraints() or turn.dialog.words:
+    if has_wishes(turn):
         buttons.append((turn.button("button.clear_wishes", "clear", ""),))
     if slate.record.replaces is not None:
         buttons.append((turn.button("button.back", "show", slate.record.replaces),))
@@ -180,28 +183,6 @@ def _candidates(turn: Turn, request: Request) -> list[Item]:
     return [by_id[item_id] for item_id in slate.record.candidates]
 
 
-def describe_wishes(turn: Turn, wishes: Constraints) -> str:
-    """The conversation's hard wishes in words."""
-    words = turn.words
-    parts: list[str] = []
-    if wishes.include:
-        parts.append(words.several(words.category(c) for c in sorted(wishes.include)))
-    if wishes.exclude:
-        what = words.several(words.category(c) for c in sorted(wishes.exclude))
-        parts.append(words("wish.without", what=what))
-    if wishes.price_max is not None:
-        parts.append(words("wish.price_max", price=words.amount(wishes.price_max, "CNY")))
-    if wishes.price_below is not None:
-        parts.append(words("wish.price_below", price=words.amount(wishes.price_below, "CNY")))
-    if wishes.price_min is not None:
-        parts.append(words("wish.price_min", price=words.amount(wishes.price_min, "CNY")))
-    if wishes.price_above is not None:
-        parts.append(words("wish.price_above", price=words.amount(wishes.price_above, "CNY")))
-    parts += [words.diet(diet) for diet in sorted(wishes.diets)]
-    parts += [words("wish.no_allergen", what=words.allergen(a)) for a in sorted(wishes.allergens)]
-    return words.several(parts) if parts else words("wish.none")
-
-
 def explain(turn: Turn, slate: SlateRecord, number: int | None = None) -> Reply:
     """Why these items: the lesson's sentence, the person's own words, and how we choose."""
     words = turn.words
@@ -211,7 +192,7 @@ def explain(turn: Turn, slate: SlateRecord, number: int | None = None) -> Reply:
             continue
         rich.line()
         rich.line(f"{entry.number}. {words.name(entry.item)}", bold=True)
-        if entry.placement.evidence and slate.lesson_id is not None:
+        if entry.placement.evidence and slate.trigger not in UNQUOTED:
             rich.line(words("why.evidence"))
             rich.quote(words("item.evidence", sentence=entry.placement.evidence))
         else:
@@ -226,8 +207,9 @@ def explain(turn: Turn, slate: SlateRecord, number: int | None = None) -> Reply:
     rich.line()
     if told:
         rich.line(words("why.facts", facts=words.several(told)))
-    if turn.dialog.wishes != Constraints():
-        rich.line(words("why.wishes", wishes=describe_wishes(turn, turn.dialog.wishes)))
+    if has_wishes(turn):
+        told_wishes = describe_wishes(turn, turn.dialog.wishes, turn.dialog.words)
+        rich.line(words("why.wishes", wishes=told_wishes))
     rich.line(words("why.how"))
     back = (turn.button("button.back", "show", slate.slate_id),)
     return Reply(
@@ -237,29 +219,11 @@ def explain(turn: Turn, slate: SlateRecord, number: int | None = None) -> Reply:
     )
 
 
-def fact_words(turn: Turn, kind: FactKind, value: str) -> str:
-    words = turn.words
-    match kind:
-        case FactKind.ALLERGEN:
-            return words("fact.allergen", value=words.allergen(value))
-        case FactKind.AVOID:
-            return words("fact.avoid", value=value)
-        case FactKind.DIET:
-            return words("fact.diet", value=words.diet(value))
-        case FactKind.EXCLUDE:
-            return words("fact.exclude", value=words.category(value))
-        case FactKind.PRICE_MAX:
-            return words("fact.price_max", value=words.amount(Decimal(value), "CNY"))
-        case FactKind.PREFER:
-            return words("fact.prefer", value=words.category(value))
-        case FactKind.LANGUAGE:
-            return words("fact.language", value=value)
-
-
 def others(turn: Turn, slate: SlateRecord) -> list[Reply]:
     """Three more, none of them seen in this conversation."""
     turn.log(ReplyKind.SKIP, slate_id=slate.slate_id)
-    return [as_edit(reply) for reply in offer(turn, trigger="more")]
+    trigger = "similar" if turn.dialog.like else "more"
+    return [as_edit(reply) for reply in offer(turn, trigger=trigger)]
 
 
 def search(turn: Turn, product: str) -> list[Reply]:

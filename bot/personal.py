@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 
+from bot.describing import fact_words
 from bot.messages import Button, Document, Reply, Rich, plain
-from bot.offering import fact_words
-from bot.turn import Turn
+from bot.turn import SESSION, Turn
+from bot.wording import Words
 from data.events import Consent, ConsentKind, FactKind
 from data.vocabulary import Language
 
@@ -110,10 +112,6 @@ def give_consent(turn: Turn, argument: str) -> list[Reply]:
 
 def _move_facts(turn: Turn, *, lasting: bool) -> None:
     """Consent keeps the session's facts for good; withdrawing gives them back their end."""
-    from dataclasses import replace
-
-    from bot.turn import SESSION
-
     for fact in turn.facts():
         if fact.kind is not FactKind.LANGUAGE:
             end = None if lasting else turn.at + SESSION
@@ -191,8 +189,6 @@ def speak(turn: Turn, code: str) -> list[Reply]:
     if code not in set(Language):
         return [choose_language(turn)]
     turn.remember(FactKind.LANGUAGE, code, "language")
-    from bot.wording import Words
-
     turn.words = Words(Language(code))
     return [Reply(spans=plain(turn.words("language.done")), is_edit=True)]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from bot.messages import Button, Picture, Reply, Rich
+from bot.describing import describe_wishes, has_wishes
+from bot.messages import Button, Picture, Reply, Rich, as_rows
 from bot.turn import Turn
 from data.catalogue import Item, ItemId, LessonId
 from data.events import Placement, ReplyKind, SlateRecord
@@ -21,6 +22,10 @@ _HIDDEN_TOLD = (
     HiddenReason.DIET,
     HiddenReason.DIET_UNKNOWN,
 )
+
+
+_QUOTING = frozenset({"lesson", "deep_link", "ask", "more"})
+"""Triggers whose items answer the lesson alone, so that its sentence says why they are here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +59,13 @@ def render_slate(turn: Turn, slate: SlateRecord, *, heading: str = "") -> Reply:
     """The slate as one message with its buttons."""
     words = turn.words
     shown = allowed(turn, slate)
-    rich = Rich().line(heading or _heading(turn, slate), bold=True).line()
+    rich = Rich().line(heading or _heading(turn, slate), bold=True)
+    wishes_hold = has_wishes(turn) and slate.trigger != "search"
+    if wishes_hold and (told := _wishes_line(turn)):
+        rich.line(told, italic=True)
+    rich.line()
     for entry in shown:
-        _item_lines(turn, entry, rich, is_lesson=slate.lesson_id is not None)
+        _item_lines(turn, entry, rich, quotes=quotes_lesson(slate))
     if len(shown) < len(slate.placements):
         rich.line(words("slate.some_hidden", n=len(slate.placements) - len(shown)), italic=True)
     told = hidden_line(turn, slate.filters)
@@ -75,6 +84,18 @@ def render_slate(turn: Turn, slate: SlateRecord, *, heading: str = "") -> Reply:
     )
 
 
+def quotes_lesson(slate: SlateRecord) -> bool:
+    """Whether the lesson's sentences stand beside the items, rather than their descriptions."""
+    return slate.lesson_id is not None and slate.trigger in _QUOTING
+
+
+def _wishes_line(turn: Turn) -> str:
+    dialog = turn.dialog
+    if dialog.wishes == Constraints() and not dialog.words:
+        return ""
+    return turn.words("slate.wishes", wishes=describe_wishes(turn, dialog.wishes, dialog.words))
+
+
 def _heading(turn: Turn, slate: SlateRecord) -> str:
     lesson = turn.engine.catalogue.lessons_by_id.get(slate.lesson_id or LessonId(""))
     if lesson is not None:
@@ -84,12 +105,12 @@ def _heading(turn: Turn, slate: SlateRecord) -> str:
     return turn.words("slate.plain")
 
 
-def _item_lines(turn: Turn, entry: Shown, rich: Rich, *, is_lesson: bool) -> None:
+def _item_lines(turn: Turn, entry: Shown, rich: Rich, *, quotes: bool) -> None:
     words, item = turn.words, entry.item
     rich.add(f"{entry.number}. {words.name(item)}", bold=True)
     rich.line(f" · {words.price(item)}" + (f" · {words('item.ad')}" if item.sponsored else ""))
     rich.line(words.allergen_line(item))
-    if is_lesson and entry.placement.evidence:
+    if quotes and entry.placement.evidence:
         rich.quote(words("item.evidence", sentence=entry.placement.evidence))
     elif item.description(words.language):
         rich.line(item.description(words.language))
@@ -117,7 +138,9 @@ def slate_buttons(
     ]
     if slate.replaces is not None:
         last.append(turn.button("button.back", "show", slate.replaces))
-    return (*rows, tuple(last))
+    if has_wishes(turn) and slate.trigger != "search":
+        last.append(turn.button("button.clear_wishes", "clear", ""))
+    return (*rows, *as_rows(last, 3))
 
 
 def _item_buttons(
@@ -158,7 +181,7 @@ def render_item(turn: Turn, slate: SlateRecord, entry: Shown) -> Reply:
         rich.line(item.description(words.language))
     if item.origin:
         rich.line(words("item.origin", origin=item.origin))
-    if entry.placement.evidence:
+    if quotes_lesson(slate) and entry.placement.evidence:
         rich.quote(words("item.evidence", sentence=entry.placement.evidence))
     place = f"{slate.slate_id}:{entry.placement.position}"
     buttons: list[tuple[Button, ...]] = []

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 
+from bot.describing import fact_words
 from bot.messages import Button, Reply, Rich, plain
-from bot.offering import fact_words, offer
+from bot.offering import offer
+from bot.personal import show_profile
+from bot.rendering import render_slate
 from bot.turn import Turn
 from data.events import ConsentKind, FactKind, ProfileFact, ReplyKind
-from data.vocabulary import Allergen, Diet
+from data.vocabulary import Allergen, Diet, expand_category
 from recommender.constraints import Constraints
 
 SAFETY_FACTS = (FactKind.ALLERGEN, FactKind.AVOID, FactKind.DIET)
@@ -39,9 +41,18 @@ def money(turn: Turn, slots: Mapping[str, object], name: str) -> Decimal | None:
 
 
 def set_constraint(
-    turn: Turn, slots: Mapping[str, object], *, text: str, is_allergy: bool, is_sure: bool = True
+    turn: Turn,
+    slots: Mapping[str, object],
+    *,
+    text: str,
+    is_allergy: bool = False,
+    is_sure: bool = True,
+    shows: bool = True,
 ) -> list[Reply]:
-    """Store what must hold, confirm it with an undo button, and show what fits from now on."""
+    """Store what must hold, confirm it with an undo button, and show what fits from now on.
+
+    With `shows` false nothing is shown: the caller answers another wish of the same message.
+    """
     facts: list[ProfileFact] = [
         turn.remember(kind, value, text)
         for kind, value in _facts_in(turn, slots, is_allergy=is_allergy)
@@ -51,9 +62,10 @@ def set_constraint(
     turn.log(ReplyKind.CRITIQUE, value="set_constraint", text=text)
     turn.move(undo="facts:" + ",".join(fact.fact_id for fact in facts))
     replies = [confirm(turn, facts, is_sure=is_sure)]
-    if turn.dialog.slates:
+    if shows and turn.dialog.slates:
         turn.move(slates=())
-        replies += offer(turn, trigger="critique")
+        replies += offer(turn, trigger="ask")
+        turn.move(undo="facts:" + ",".join(fact.fact_id for fact in facts))
     return replies
 
 
@@ -106,10 +118,9 @@ def unset_constraint(turn: Turn, slots: Mapping[str, object], *, text: str) -> l
         named += [f for f in facts if f.kind is FactKind.PRICE_MAX]
     turn.log(ReplyKind.CRITIQUE, value="unset_constraint", text=text)
     if not named:
-        from bot.personal import show_profile  # the profile page is also the list to choose from
-
         turn.dialog = turn.dialog.without_wishes()
-        return [replace(show_profile(turn), notice="")]
+        # The profile page is also the list to choose from.
+        return [show_profile(turn)]
     guarded = [f for f in named if f.kind in SAFETY_FACTS]
     for fact in named:
         if fact not in guarded:
@@ -147,17 +158,14 @@ def undo(turn: Turn) -> list[Reply]:
         case "reply":
             turn.log(ReplyKind.UNDO, value=rest)
         case "wishes":
-            turn.dialog = turn.dialog.without_wishes().back()
+            turn.dialog = turn.dialog.undone()
         case _:
-            return [Reply(spans=plain(turn.words("undo.nothing")), notice="")]
-    turn.move(undo="")
-    replies = [Reply(spans=plain(turn.words("undo.done")))]
+            return [Reply(spans=plain(turn.words("undo.nothing")), buttons=_help_row(turn))]
+    turn.move(undo="", before="")
     slate = turn.current_slate()
-    if slate is not None and what != "reply":
-        from bot.rendering import render_slate
-
-        replies.append(render_slate(turn, slate))
-    return replies
+    if slate is None:
+        return [Reply(spans=plain(turn.words("undo.done")), buttons=_help_row(turn))]
+    return [Reply(spans=plain(turn.words("undo.done"))), render_slate(turn, slate)]
 
 
 def wishes_from(turn: Turn, slots: Mapping[str, object]) -> tuple[Constraints, tuple[str, ...]]:
@@ -172,12 +180,15 @@ def wishes_from(turn: Turn, slots: Mapping[str, object]) -> tuple[Constraints, t
     direction = slots.get("price")
     diets = frozenset(Diet(d) for d in strings(slots.get("diet")) if d in set(Diet))
     allergens = strings(slots.get("allergens"))
+    include = strings(slots.get("include"))
+    # A word that no item of this catalogue is filed under cannot be demanded, only looked for.
+    known = [word for word in include if expand_category(word) & turn.engine.table.filed_under]
     constraints = Constraints(
         allergens=frozenset(Allergen(a) for a in allergens if a in set(Allergen)),
         avoid=frozenset(a for a in allergens if a not in set(Allergen)),
         diets=diets,
         exclude=frozenset(strings(slots.get("exclude"))),
-        include=frozenset(strings(slots.get("include"))),
+        include=frozenset(known),
         price_max=money(turn, slots, "price_max"),
         price_min=money(turn, slots, "price_min"),
         price_below=reference if direction == "cheaper" else None,
@@ -188,7 +199,8 @@ def wishes_from(turn: Turn, slots: Mapping[str, object]) -> tuple[Constraints, t
         for name in ("taste", "meal", "occasion", "season")
         for value in strings(slots.get(name))
     ]
-    return constraints, (*soft, *strings(slots.get("product")))
+    unknown = [word.replace("_", " ") for word in include if word not in known]
+    return constraints, (*soft, *unknown, *strings(slots.get("product")))
 
 
 def _reference_price(

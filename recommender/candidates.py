@@ -109,6 +109,13 @@ class CatalogueTable:
         return np.array([item.category for item in self.catalogue], dtype=object)
 
     @cached_property
+    def filed_under(self) -> frozenset[str]:
+        """Every category and tag that some item has: what `include` can find."""
+        return frozenset(
+            word for item in self.catalogue for word in (item.category, *item.tags) if word
+        )
+
+    @cached_property
     def seasons(self) -> np.ndarray:
         """(n, 12) bool; all true where the season is unknown."""
         return np.array(
