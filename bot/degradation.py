@@ -18,6 +18,7 @@ import numpy as np
 from bot.conversation import Conversation
 from bot.keyword_understanding import KeywordInterpreter
 from bot.messages import Incoming, Reply, TextMessage, plain
+from bot.turn import Services
 from bot.wording import Words, language_for
 from data.catalogue import Catalogue, ItemId
 from data.errors import StoreError
@@ -152,14 +153,23 @@ class SteadyConversation(Conversation):
     as soon as the store is well.
     """
 
+    def __init__(
+        self, services: Services, *, after_turn: Callable[[], None] = lambda: None
+    ) -> None:
+        """Take the services, and what to call after each turn that was stored."""
+        super().__init__(services)
+        self._after_turn = after_turn
+
     def handle(self, incoming: Incoming) -> list[Reply]:
         try:
-            return super().handle(incoming)
+            replies = super().handle(incoming)
         except StoreError as error:
             if incoming.sender.channel in WAITING_CHANNELS:
                 raise
             logger.error("the store is down: %s", error)  # noqa: TRY400
             return without_a_store(incoming, self.services.default_language)
+        self._after_turn()
+        return replies
 
     def checked(self, reply: Reply, incoming: Incoming) -> Reply:
         try:

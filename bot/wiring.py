@@ -15,6 +15,7 @@ from bot.conversation import Conversation
 from bot.degradation import Popularity, RecentPopularity, SteadyConversation, SteadyMatcher
 from bot.engine import Engine
 from bot.keyword_understanding import KeywordInterpreter, SteadyInterpreter
+from bot.retention import DailyExpiry
 from bot.settings import Settings
 from bot.turn import Services
 from bot.understanding.meaning import Interpreter
@@ -129,7 +130,8 @@ class Wired:
                 privacy_contact=s.privacy_contact,
                 text_retention_days=s.text_retention_days,
                 cny_per_unit=(("USD", s.usd_cny), ("CNY", "1")),
-            )
+            ),
+            after_turn=DailyExpiry(self.store),
         )
 
     def build_index(self) -> None:
