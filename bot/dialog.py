@@ -47,6 +47,10 @@ class Dialog:
         """A new subject: earlier wishes of the conversation end with the old one."""
         return Dialog(lesson_id=lesson_id, topic=topic)
 
+    def about(self, topic: str) -> Dialog:
+        """A subject in free words; wishes said before any subject was open stay."""
+        return replace(self, topic=topic, lesson_id=None, slates=(), asked="")
+
     def showing(self, slate_id: SlateId) -> Dialog:
         return replace(self, slates=(*self.slates, slate_id)[-MAX_HISTORY:], asked="")
 

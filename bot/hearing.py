@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -18,6 +19,8 @@ MAX_TEXT = 2_000
 
 _SURE = 0.6
 _LONGEST_WISH = 60
+
+_CLAUSE = re.compile(r"[，,。；;.!！?？\n]+|\b(?:and|but)\b|但是?|而且")
 
 _STEERING: dict[str, tuple[str, ...]] = {
     "undo": ("undo", "take that back", "take it back", "撤销", "撤回", "取消上一步"),
@@ -95,23 +98,31 @@ def _allergy(turn: Turn, meaning: Meaning, text: str) -> list[Reply]:
     if meaning.allergy_words and not told.get("allergens"):
         told["product"] = list(meaning.allergy_words)
     is_sure = meaning.intent is Intent.SET_CONSTRAINT and meaning.confidence > 0.5
-    also = meaning.intent in _ALSO_ANSWERED and bool(told)
+    rest = _beside_the_allergy(turn, meaning, text) if told else None
     replies = telling.set_constraint(
-        turn, told, text=text, is_allergy=True, is_sure=is_sure, shows=not also
+        turn, told, text=text, is_allergy=True, is_sure=is_sure, shows=rest is None
     )
-    if not also:
+    if rest is None:
         return replies
-    rest = {
-        name: value
-        for name, value in meaning.slots.items()
-        if name not in ("allergens", "diet", "exclude")
-    }
     undo = turn.dialog.undo
-    replies += _intended(turn, replace(meaning, slots=rest, maybe_allergy=False), text)
-    if undo:
-        # The allergy is the step that the Undo button under its confirmation means.
-        turn.move(undo=undo)
+    replies += _intended(turn, rest, text)
+    # The allergy is the step that the Undo button under its confirmation means.
+    turn.move(undo=undo)
     return replies
+
+
+def _beside_the_allergy(turn: Turn, meaning: Meaning, text: str) -> Meaning | None:
+    """What else the message wants: its own intent, or that of another part of the sentence."""
+    parts = [meaning]
+    if meaning.intent not in _ALSO_ANSWERED:
+        clauses = [part for part in _CLAUSE.split(text) if part.strip()]
+        parts = turn.services.understanding.understand_all(clauses) if len(clauses) > 1 else []
+    for part in parts:
+        is_sure = part is meaning or (part.confidence >= _SURE and not part.maybe_allergy)
+        if part.intent in _ALSO_ANSWERED and is_sure:
+            slots = {k: v for k, v in part.slots.items() if k not in ("allergens", "exclude")}
+            return replace(part, slots=slots, maybe_allergy=False)
+    return None
 
 
 def _intended(turn: Turn, meaning: Meaning, text: str) -> list[Reply]:
@@ -165,12 +176,16 @@ def _wish(turn: Turn, meaning: Meaning, text: str) -> list[Reply]:
     turn.log(ReplyKind.CRITIQUE, value=str(meaning.intent), text=text)
     is_open = turn.dialog.lesson_id is not None or bool(turn.dialog.topic)
     is_critique = meaning.intent is Intent.CRITIQUE and bool(turn.dialog.slates)
-    if not meaning.slots:
+    if not meaning.slots and is_open:
         if is_critique and meaning.confidence >= _SURE:
             return offer(turn, trigger="similar" if turn.dialog.like else "more")
-        words = (text[:_LONGEST_WISH],) if is_open else ()
+        words = (text[:_LONGEST_WISH],)
     if not is_open:
-        turn.dialog = turn.dialog.opened(topic=" ".join(words) or text[:200])
+        says_what = not meaning.slots or bool(words or wishes.include or wishes.diets)
+        if not says_what:
+            turn.dialog = turn.dialog.wishing(wishes, words)
+            return [Reply(spans=plain(turn.words("wish.of_what")), buttons=lessons.way_on(turn))]
+        turn.dialog = turn.dialog.about(text[:200])
     turn.dialog = turn.dialog.wishing(wishes, words)
     return offer(turn, trigger="critique" if is_critique else "ask")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.messages import Button, Reply, Rich, plain
-from bot.offering import start_lesson
+from bot.offering import offer, start_lesson
 from bot.turn import Turn
 from data.catalogue import Lesson, LessonId
 from data.links import lesson_for, payload_for
@@ -116,16 +116,21 @@ def finished(
     sure = finder.sure(found)
     if sure is not None:
         return start_lesson(turn, LessonId(sure.lesson_id), wishes=wishes, words=words)
+    turn.dialog = turn.dialog.opened(topic=(title or text)[:200]).wishing(wishes, words)
+    turn.move(undo="", before="")
     if found:
+        # "None of these" goes by the words alone, which are the subject now.
         return [
             Reply(
                 spans=plain(turn.words("lesson.which")),
-                buttons=_lesson_rows(turn, [f.lesson for f in found[:5]]),
+                buttons=(
+                    *_lesson_rows(turn, [f.lesson for f in found[:5]]),
+                    (
+                        turn.button("button.by_topic", "clear", ""),
+                        turn.button("button.lessons", "lessons", "0"),
+                    ),
+                ),
             )
         ]
-    return [
-        Reply(
-            spans=plain(turn.words("lesson.not_found", title=(title or text)[:60])),
-            buttons=((turn.button("button.lessons", "lessons", "0"),),),
-        )
-    ]
+    heading = turn.words("lesson.by_topic", title=(title or text)[:60])
+    return offer(turn, trigger="ask", heading=heading)

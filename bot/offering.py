@@ -26,18 +26,46 @@ UNQUOTED = frozenset({"similar", "search"})
 
 
 def offer(
-    turn: Turn, *, trigger: str, heading: str = "", without: Iterable[ItemId] = ()
+    turn: Turn,
+    *,
+    trigger: str,
+    heading: str = "",
+    without: Iterable[ItemId] = (),
+    again: bool = False,
 ) -> list[Reply]:
-    """Make a slate for where the dialogue stands, log it, and show it."""
+    """Make a slate for where the dialogue stands, log it, and show it.
+
+    Items not seen yet come first; when none is left that fits, or with `again`, those seen in the
+    last days may come back, and the answer says so.
+    """
     request = _request(turn, trigger=trigger, without=without)
-    slate = _choose(turn, turn.engine.recommender, request)
+    slate = None if again else _choose(turn, turn.engine.recommender, request)
+    if again or (slate is not None and slate.is_empty):
+        repeated = replace(request, without=frozenset(without))
+        second = _choose(turn, _without_cooldown(turn), repeated)
+        if second is not None and not second.is_empty:
+            heading = heading or ("" if again else turn.words("slate.seen_again"))
+            slate = second
+        elif slate is None:
+            slate = second
     if slate is None:
-        return [Reply(spans=plain(turn.words("slate.withheld")))]
+        return [Reply(spans=plain(turn.words("slate.withheld")), buttons=_lesson_buttons(turn))]
     turn.store.record_slate(slate.record)
     if slate.is_empty:
         return [explain_empty(turn, request, slate)]
     turn.dialog = turn.dialog.showing(slate.record.slate_id)
     return [render_slate(turn, slate.record, heading=heading)]
+
+
+def _without_cooldown(turn: Turn) -> Recommender:
+    """The same recommender for items that were shown lately; what was refused stays away."""
+    recommender = turn.engine.recommender
+    return replace(
+        recommender,
+        cooldowns=replace(
+            recommender.cooldowns, after_impression=_NO_TIME, category_impressions_a_day=10**6
+        ),
+    )
 
 
 def _choose(turn: Turn, recommender: Recommender, request: Request) -> Slate | None:
@@ -86,12 +114,22 @@ def _shown_before(turn: Turn) -> set[ItemId]:
 def start_lesson(turn: Turn, lesson_id: LessonId, *, wishes: Constraints | None = None,
                  words: tuple[str, ...] = (), trigger: str = "lesson") -> list[Reply]:  # fmt: skip
     """Open the conversation about a finished lesson."""
-    turn.dialog = turn.dialog.opened(lesson_id=lesson_id)
+    earlier = turn.dialog
+    turn.dialog = earlier.opened(lesson_id=lesson_id)
+    if earlier.lesson_id is None and not earlier.topic:
+        # Wishes said before any subject was open were meant for the one that comes.
+        turn.dialog = replace(turn.dialog, wishes=earlier.wishes, words=earlier.words)
     lesson = turn.lesson
     if lesson is None:
+        turn.dialog = earlier
         return [Reply(spans=plain(turn.words("lesson.unknown")), buttons=_lesson_buttons(turn))]
     if lesson.audience == "minors":
-        return [Reply(spans=plain(turn.words("lesson.minors", lesson=lesson.title)))]
+        return [
+            Reply(
+                spans=plain(turn.words("lesson.minors", lesson=lesson.title)),
+                buttons=_lesson_buttons(turn),
+            )
+        ]
     if wishes is not None or words:
         turn.dialog = replace(turn.dialog.wishing(wishes or Constraints(), words), undo="")
     return offer(turn, trigger=trigger)
@@ -176,7 +214,7 @@ def _without_price(wishes: Constraints) -> Constraints:
 
 
 def _candidates(turn: Turn, request: Request) -> list[Item]:
-    slate = _choose(turn, turn.engine.recommender, request)
+    slate = _choose(turn, _without_cooldown(turn), replace(request, without=frozenset()))
     if slate is None:
         return []
     by_id = turn.engine.catalogue.items_by_id
@@ -245,7 +283,7 @@ def search(turn: Turn, product: str) -> list[Reply]:
     )  # fmt: skip
     slate = _choose(turn, recommender, request)
     if slate is None:
-        return [Reply(spans=plain(turn.words("slate.withheld")))]
+        return [Reply(spans=plain(turn.words("slate.withheld")), buttons=_lesson_buttons(turn))]
     turn.store.record_slate(slate.record)
     if slate.is_empty:
         rich = Rich().line(turn.words("search.none", product=product))

@@ -88,7 +88,7 @@ def start_over(turn: Turn) -> list[Reply]:
     turn.dialog = turn.dialog.without_wishes()
     if turn.lesson is None and not turn.dialog.topic:
         return [lessons.browse(turn, "0")]
-    return offer(turn, trigger="ask")
+    return offer(turn, trigger="ask", again=True)
 
 
 def step_back(turn: Turn) -> list[Reply]:

@@ -68,11 +68,13 @@ def liked(turn: Turn, meaning: Meaning, text: str) -> list[Reply]:
     entry = pointed(turn, meaning)
     include = telling.strings(meaning.slots.get("include"))
     if any(cue in text.lower() for cue in _MORE_LIKE):
-        return _more_like(turn, entry, text)
+        return _more_like(turn, meaning, entry, text)
     slate = turn.current_slate()
     if entry is not None and slate is not None:
         log_item(turn, ReplyKind.LIKE, entry, text=text)
         return [_answer_like(turn, slate, entry)]
+    if "item_ref" in meaning.slots:
+        return [_no_such_item(turn, slate)]
     if include:
         for category in include:
             turn.remember(FactKind.PREFER, category, text)
@@ -93,6 +95,8 @@ def disliked(turn: Turn, meaning: Meaning, text: str) -> list[Reply]:
     if entry is not None:
         log_item(turn, kind, entry, text=text)
         return offer(turn, trigger="critique", heading=heading)
+    if "item_ref" in meaning.slots:
+        return [_no_such_item(turn, turn.current_slate())]
     exclude = frozenset(
         (
             *telling.strings(meaning.slots.get("exclude")),
@@ -105,7 +109,7 @@ def disliked(turn: Turn, meaning: Meaning, text: str) -> list[Reply]:
         return offer(turn, trigger="critique", heading=heading)
     slate = turn.current_slate()
     if slate is None:
-        return [lessons.welcome(turn)]
+        return [Reply(spans=plain(turn.words("ref.nothing")), buttons=lessons.way_on(turn))]
     for shown in allowed(turn, slate):
         log_item(turn, kind, shown, text=text)
     return offer(turn, trigger="critique", heading=heading)
@@ -146,6 +150,16 @@ def pointed(turn: Turn, meaning: Meaning) -> Shown | None:
     return next((e for e in shown for name in named if is_named(e.item, name)), None)
 
 
+def _no_such_item(turn: Turn, slate: SlateRecord | None) -> Reply:
+    """Somebody counts further than we do; guessing would log a like that nobody gave."""
+    shown = allowed(turn, slate) if slate is not None else []
+    if not shown:
+        return Reply(spans=plain(turn.words("ref.nothing")), buttons=lessons.way_on(turn))
+    numbers = turn.words.several(str(entry.number) for entry in shown)
+    text = turn.words("ref.no_such", numbers=numbers)
+    return Reply(spans=plain(text), buttons=lessons.way_on(turn))
+
+
 def _answer_like(turn: Turn, slate: SlateRecord, entry: Shown) -> Reply:
     place = f"{slate.slate_id}:{entry.placement.position}"
     return Reply(
@@ -159,16 +173,21 @@ def _answer_like(turn: Turn, slate: SlateRecord, entry: Shown) -> Reply:
     )
 
 
-def _more_like(turn: Turn, entry: Shown | None, text: str) -> list[Reply]:
+def _more_like(turn: Turn, meaning: Meaning, entry: Shown | None, text: str) -> list[Reply]:
     slate = turn.current_slate()
     if slate is None:
         return [Reply(spans=plain(turn.words("like.more_of_what")), buttons=lessons.way_on(turn))]
+    if entry is None and "item_ref" in meaning.slots:
+        return [_no_such_item(turn, slate)]
     before = turn.dialog
     likes: tuple[ItemId, ...] = tuple(p.item_id for p in slate.placements)
     heading = ""
-    if entry is not None:
-        likes = (entry.item.item_id,)
+    if entry is None:
+        turn.dialog = before.liking(likes)
+    else:
         log_item(turn, ReplyKind.LIKE, entry, text=text)
+        taken_back = turn.dialog.undo.partition(":")[2]
+        turn.dialog = before.liking((entry.item.item_id,))
+        turn.move(undo=f"wishes:{taken_back}")
         heading = turn.words("like.more", item=turn.words.name(entry.item))
-    turn.dialog = before.liking(likes)
     return offer(turn, trigger="similar", heading=heading)

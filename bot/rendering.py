@@ -97,6 +97,10 @@ def _wishes_line(turn: Turn) -> str:
 
 
 def _heading(turn: Turn, slate: SlateRecord) -> str:
+    if slate.trigger == "similar" and turn.dialog.like:
+        names = [turn.words.name(i) for like in turn.dialog.like if (i := turn.item(like))]
+        if names:
+            return turn.words("like.more", item=turn.words.several(names))
     lesson = turn.engine.catalogue.lessons_by_id.get(slate.lesson_id or LessonId(""))
     if lesson is not None:
         return turn.words("slate.intro", lesson=lesson.title)

@@ -63,8 +63,7 @@ def set_constraint(
     turn.move(undo="facts:" + ",".join(fact.fact_id for fact in facts))
     replies = [confirm(turn, facts, is_sure=is_sure)]
     if shows and turn.dialog.slates:
-        turn.move(slates=())
-        replies += offer(turn, trigger="ask")
+        replies += offer(turn, trigger="ask", again=True)
         turn.move(undo="facts:" + ",".join(fact.fact_id for fact in facts))
     return replies
 
@@ -159,6 +158,8 @@ def undo(turn: Turn) -> list[Reply]:
             turn.log(ReplyKind.UNDO, value=rest)
         case "wishes":
             turn.dialog = turn.dialog.undone()
+            if rest:
+                turn.log(ReplyKind.UNDO, value=rest)
         case _:
             return [Reply(spans=plain(turn.words("undo.nothing")), buttons=_help_row(turn))]
     turn.move(undo="", before="")
