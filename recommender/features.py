@@ -302,5 +302,5 @@ def logged_features(
     return {
         "version": FEATURE_VERSION,
         "item_ids": [str(item_ids[i]) for i in order],
-        "rows": [[round(float(x), 4) for x in features[i]] for i in order],
+        "rows": np.round(features[order].astype(np.float64), 4).tolist(),
     }

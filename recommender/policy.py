@@ -192,11 +192,20 @@ class SlotDistribution:
         Returns:
             (n_prefixes, n) float64; rows sum to 1, and only placed items have 0.
         """
-        uniform = np.ones((len(prefixes), len(self.scores)))
-        np.put_along_axis(uniform, prefixes, 0.0, axis=1)
-        uniform /= uniform.sum(axis=1, keepdims=True)
-        rate = self.exploration_rate
-        mixed = (1 - rate) * self._softmax(prefixes) + rate * uniform
+        return self._mixed(self._softmax(prefixes), prefixes)
+
+    def both(self, placed: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """(n,) softmax part and (n,) probabilities of a slot, computed together."""
+        prefixes = _prefixes([placed])
+        soft = self._softmax(prefixes)
+        return soft[0], self._mixed(soft, prefixes)[0]
+
+    def _mixed(self, soft: np.ndarray, prefixes: np.ndarray) -> np.ndarray:
+        n = len(self.scores)
+        uniform = np.full((len(prefixes), n), 1.0 / (n - prefixes.shape[1]))
+        if prefixes.shape[1]:
+            uniform[np.arange(len(prefixes))[:, None], prefixes] = 0.0
+        mixed = (1 - self.exploration_rate) * soft + self.exploration_rate * uniform
         return np.asarray(mixed / mixed.sum(axis=1, keepdims=True))
 
     def _softmax(self, prefixes: np.ndarray) -> np.ndarray:
@@ -204,7 +213,8 @@ class SlotDistribution:
         if prefixes.shape[1]:
             logits -= self.penalty * self.similarities[:, prefixes].max(axis=2).T
         logits /= self.temperature
-        np.put_along_axis(logits, prefixes, -np.inf, axis=1)
+        if prefixes.shape[1]:
+            logits[np.arange(len(prefixes))[:, None], prefixes] = -np.inf
         weights = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
@@ -221,12 +231,12 @@ def draw(pool: Pool, slot: SlotDistribution, *, size: int, rng: np.random.Genera
     chosen: list[tuple[int, float, bool]] = []
     for _ in range(size):
         explored = bool(rng.random() < slot.exploration_rate)
-        probabilities = slot.probabilities(placed)
+        soft, probabilities = slot.both(placed)
         if explored:
-            remaining = np.setdiff1d(np.arange(n), placed)
-            index = int(remaining[rng.integers(len(remaining))])
+            remaining = [i for i in range(n) if i not in placed]
+            index = remaining[int(rng.integers(len(remaining)))]
         else:
-            index = int(rng.choice(n, p=slot.softmax(placed)))
+            index = int(rng.choice(n, p=soft))
         chosen.append((index, float(probabilities[index]), explored))
         placed = (*placed, index)
     marginals = marginal_propensities(slot, n=n, size=size)
@@ -261,7 +271,7 @@ def marginal_propensities(slot: SlotDistribution, *, n: int, size: int) -> np.nd
         marginals[:, position] = probabilities.sum(axis=0)
         if position + 1 < size:
             free = np.ones((len(prefixes), n), dtype=bool)
-            np.put_along_axis(free, prefixes, False, axis=1)
+            free[np.arange(len(prefixes))[:, None], prefixes] = False
             which, added = np.nonzero(free)
             prefixes = np.column_stack([prefixes[which], added])
             mass = probabilities[which, added]

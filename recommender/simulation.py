@@ -1,0 +1,719 @@
+"""The whole loop against simulated people: serve, log, train, gate, deploy, and judge the judges.
+
+Everything but the people is the product: `Recommender`, eligibility, features, predictor, policy,
+gate and off-policy estimators.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from multiprocessing.reduction import ForkingPickler
+from statistics import NormalDist
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from data.catalogue import Catalogue, Item, ItemId, Lesson
+from data.errors import InvalidInput, SafetyViolation
+from data.events import (
+    CreatorRule,
+    Impression,
+    Reply,
+    ReplyKind,
+    SlateId,
+    SlateRecord,
+    Stage,
+    UserKey,
+)
+from index.matches import Hit, Matcher, Matches, Query
+from recommender.candidates import CatalogueTable, Eligibility, eligibility
+from recommender.constraints import Constraints
+from recommender.evaluation import cascade, per_position
+from recommender.features import Background
+from recommender.guard import refusals
+from recommender.learned_scorer import LearnedScorer, blend, learned_weight
+from recommender.logged import LoggedSlates, joined, logged_slates, placings, slate_log
+from recommender.policy import (
+    Policy,
+    PolicyParameters,
+    SoftmaxPolicy,
+    UniformPolicy,
+    parameters_for,
+)
+from recommender.predictor import LearnedPredictor
+from recommender.profile import UserProfile, fold_profile
+from recommender.promotion import RewardModel, gate
+from recommender.recommend import Recommender
+from recommender.scoring import MatchScorer, Scored, Scorer
+from recommender.simulated_people import (
+    EXAMINED,
+    Population,
+    Weariness,
+    answer,
+    like_probabilities,
+)
+from recommender.slate import Request
+from recommender.training import train
+
+Floats = npt.NDArray[np.float64]
+Tell = Callable[[str, int, int], None]
+
+ARMS = ("uniform", "match_only", "popularity", "full_loop", "oracle")
+START = datetime(2026, 9, 1, tzinfo=UTC)
+BETWEEN_ROUNDS = timedelta(days=2)
+LAST_ROUNDS = 5
+_KEPT_PER_LESSON = 200
+_Z = NormalDist().inv_cdf(0.975)
+
+
+class LessonMatches:
+    """A `Matcher` that remembers each lesson's hits, so that rounds do not embed again."""
+
+    def __init__(self, matcher: Matcher, catalogue: Catalogue, lessons: Sequence[Lesson]) -> None:
+        everything = np.ones(len(catalogue), dtype=bool)
+        self.version = matcher.version
+        self._matches = {
+            lesson.text: matcher.match(
+                Query.of(lesson), eligible=everything, top_k=_KEPT_PER_LESSON
+            )
+            for lesson in lessons
+        }
+        self._scores = {
+            text: {hit.row: hit.score for hit in matches.hits}
+            for text, matches in self._matches.items()
+        }
+        self._cosines = np.asarray(matcher.similarities(np.arange(len(catalogue))))
+
+    def match(self, query: Query, *, eligible: npt.NDArray[Any] | None, top_k: int) -> Matches:
+        matches = self._matches[query.text]
+        if eligible is None:
+            return replace(matches, hits=matches.hits[:top_k])
+        hits = tuple(hit for hit in matches.hits if eligible[hit.row])[:top_k]
+        return replace(matches, hits=hits)
+
+    def scores(self, lesson: Lesson) -> Mapping[int, float]:
+        """Catalogue row -> match score, for the hits that are remembered."""
+        return self._scores[lesson.text]
+
+    def similarities(self, rows: npt.NDArray[np.int64]) -> Floats:
+        return np.asarray(self._cosines[np.ix_(rows, rows)], dtype=np.float64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _RememberingRecommender(Recommender):
+    """The product's recommender; what depends on constraints and day alone is decided once.
+
+    The rules are independent: the items that pass all of them are those that pass both halves.
+    """
+
+    remembered: dict[tuple[Constraints, object], npt.NDArray[np.bool_]] = field(
+        default_factory=dict
+    )
+    asserted: set[tuple[ItemId, Constraints, object]] = field(default_factory=set)
+
+    def _eligible(
+        self,
+        profile: UserProfile,
+        request: Request,
+        *,
+        at: datetime,
+        creator_rules: Sequence[CreatorRule] = (),  # type: ignore[override]
+    ) -> Eligibility:
+        key = (profile.constraints, at.date())
+        if key not in self.remembered:
+            person = UserProfile(user_key=profile.user_key, constraints=profile.constraints)
+            self.remembered[key] = eligibility(
+                self.table, person, Constraints(), at=at, cooldowns=None, rules=self.rules
+            ).mask
+        may = super()._eligible(
+            replace(profile, constraints=Constraints()), request, at=at, creator_rules=()
+        )
+        return Eligibility(may.mask & self.remembered[key], may.hidden)
+
+    def _assert_allowed(
+        self, items: Sequence[Item], constraints: Constraints, *, at: datetime
+    ) -> None:
+        new = [i for i in items if (i.item_id, constraints, at.date()) not in self.asserted]
+        super()._assert_allowed(new, constraints, at=at)
+        self.asserted.update((item.item_id, constraints, at.date()) for item in new)
+
+
+@dataclass(frozen=True, slots=True)
+class _OracleScorer:
+    """Knows what people keep to themselves."""
+
+    population: Population
+    weariness: Weariness
+    numbers: Mapping[UserKey, int]
+
+    def score(
+        self,
+        profile: UserProfile,
+        request: Request,
+        hits: Sequence[Hit],
+        items: Sequence[Item],
+        *,
+        at: datetime,
+    ) -> Scored:
+        rows = np.array([hit.row for hit in hits], dtype=np.int64)
+        match = np.array([hit.score for hit in hits])
+        p = like_probabilities(
+            self.population, self.weariness, self.numbers[profile.user_key], rows, match
+        )
+        return Scored(p, Stage.MATCH_ONLY, "oracle")
+
+
+@dataclass(frozen=True, slots=True)
+class _PopularityScorer:
+    """The crowd's smoothed like rate, for anybody."""
+
+    counts: MatchScorer
+
+    def score(
+        self,
+        profile: UserProfile,
+        request: Request,
+        hits: Sequence[Hit],
+        items: Sequence[Item],
+        *,
+        at: datetime,
+    ) -> Scored:
+        rates = [self.counts.smoothed_like_rate(hit.item_id) for hit in hits]
+        return Scored(np.array(rates), Stage.MATCH_ONLY, "popularity")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundRate:
+    """Like rate of one policy in one round, per placement."""
+
+    rate: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpeCheck:
+    """One off-policy estimate against the truth, over the same logged contexts."""
+
+    round: int
+    policy: str
+    method: str
+    estimate: float
+    low: float
+    high: float
+    truth: float
+    is_refused: bool
+
+    @property
+    def is_covered(self) -> bool:
+        return self.low <= self.truth <= self.high
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmResult:
+    """What one policy did over all rounds."""
+
+    arm: str
+    rates: tuple[RoundRate, ...]
+    n_safety_violations: int
+    catalogue_coverage: float
+    n_promotions: int = 0
+    checks: tuple[OpeCheck, ...] = ()
+    stages: tuple[str, ...] = ()
+    """Regime of each round."""
+    refusals: tuple[str, ...] = ()
+    """Why the gate kept a model in shadow, round by round."""
+
+    def last_rate(self) -> float:
+        """Like rate of the last five rounds."""
+        last = self.rates[-LAST_ROUNDS:]
+        return sum(r.rate * r.n for r in last) / max(sum(r.n for r in last), 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What a simulation needs beside numbers; picklable."""
+
+    catalogue: Catalogue
+    lessons: tuple[Lesson, ...]
+    matcher: LessonMatches
+
+    @classmethod
+    def of(cls, catalogue: Catalogue, matcher: Matcher) -> World:
+        """Take the lessons after which something may be offered and something goes with them.
+
+        Raises:
+            InvalidInput: there is no such lesson.
+        """
+        taught = [lesson for lesson in catalogue.lessons if lesson.audience != "minors"]
+        matches = LessonMatches(matcher, catalogue, taught)
+        everything = np.ones(len(catalogue), dtype=bool)
+        lessons = tuple(
+            lesson
+            for lesson in taught
+            if not (m := matches.match(Query.of(lesson), eligible=everything, top_k=10)).is_silent
+            and len(m.hits) >= 10
+        )
+        if not lessons:
+            raise InvalidInput(
+                "no lesson of this catalogue finds ten items; import lessons and items first"
+            )
+        return cls(catalogue=catalogue, lessons=lessons, matcher=matches)
+
+
+class _Arm:
+    """One policy in its own copy of the world."""
+
+    def __init__(self, arm: str, world: World, population: Population, *, seed: int) -> None:
+        self.arm, self.world, self.population, self.seed = arm, world, population, seed
+        self.weariness = Weariness(population)
+        self.numbers = {key: n for n, key in enumerate(population.keys)}
+        self.table = CatalogueTable(world.catalogue)
+        self.impressions: list[list[Impression]] = [[] for _ in population.keys]
+        self.replies: list[list[Reply]] = [[] for _ in population.keys]
+        self.shown: Counter[ItemId] = Counter()
+        self.liked: Counter[ItemId] = Counter()
+        self.n_slates = 0
+        self.n_violations = 0
+        self.remembered: dict[tuple[Constraints, object], npt.NDArray[np.bool_]] = {}
+        self.predictor: LearnedPredictor | None = None
+        self.n_labelled = 0
+        self.logs: list[LoggedSlates] = []
+        self.checks: list[OpeCheck] = []
+        self.kept_back: list[str] = []
+        self.n_promotions = 0
+
+    def run(self, n_rounds: int, tell: Tell | None = None) -> ArmResult:
+        rates: list[RoundRate] = []
+        stages: list[str] = []
+        for round_ in range(n_rounds):
+            rate, stage = self._round(round_)
+            rates.append(rate)
+            stages.append(stage)
+            if tell is not None:
+                tell(f"simulating {self.arm}", round_ + 1, n_rounds)
+        return ArmResult(
+            arm=self.arm,
+            rates=tuple(rates),
+            n_safety_violations=self.n_violations,
+            catalogue_coverage=len(self.shown) / len(self.world.catalogue),
+            n_promotions=self.n_promotions,
+            checks=tuple(self.checks),
+            stages=tuple(stages),
+            refusals=tuple(self.kept_back),
+        )
+
+    def _round(self, round_: int) -> tuple[RoundRate, str]:
+        parameters = parameters_for(self.n_slates)
+        recommender = self._recommender(parameters)
+        begin = START + round_ * BETWEEN_ROUNDS
+        records: list[SlateRecord] = []
+        truths: list[Floats] = []
+        likes: list[int] = []
+        sizes: list[int] = []
+        for user in range(len(self.population)):
+            at = begin + timedelta(hours=int(self.population.hours[user]))
+            record = self._serve(recommender, user, round_, at)
+            if record is None or not record.placements:
+                continue
+            rows = np.array([self.table.rows_by_id[i] for i in record.candidates], dtype=np.int64)
+            lesson = self.world.lessons[self.population.lessons[user, round_]]
+            p = like_probabilities(
+                self.population, self.weariness, user, rows, self._match(lesson, rows)
+            )
+            likes.append(self._answer(record, user, round_, at, rows, p))
+            sizes.append(len(record.placements))
+            if self.arm == "full_loop" and self.population.consents[user]:
+                records.append(record)
+                truths.append(np.outer(np.pad(p, (0, 10 - len(p))), EXAMINED))
+        self.weariness.rest()
+        self.n_slates += len(likes)
+        if self.arm == "full_loop":
+            self._learn(round_, records, np.array(truths), parameters, begin)
+        stage = (
+            recommender.scorer.score(
+                UserProfile(user_key=self.population.keys[0]), Request(), (), (), at=begin
+            ).stage
+            if self.arm == "full_loop"
+            else Stage.MATCH_ONLY
+        )
+        return _rate(np.array(likes), np.array(sizes)), str(stage)
+
+    def _recommender(self, parameters: PolicyParameters) -> Recommender:
+        scorer: Scorer
+        policy: Policy = SoftmaxPolicy(parameters)
+        match self.arm:
+            case "uniform":
+                scorer, policy = MatchScorer(), UniformPolicy()
+            case "match_only":
+                scorer = MatchScorer()
+            case "popularity":
+                scorer = _PopularityScorer(MatchScorer(dict(self.shown), dict(self.liked)))
+            case "oracle":
+                scorer = _OracleScorer(self.population, self.weariness, self.numbers)
+            case _:
+                scorer = LearnedScorer(
+                    background=Background(
+                        self.world.catalogue,
+                        self.world.matcher.similarities,
+                        dict(self.shown),
+                        dict(self.liked),
+                    ),
+                    predictor=self.predictor,
+                    n_labelled=self.n_labelled,
+                )
+        return _RememberingRecommender(
+            table=self.table,
+            matcher=self.world.matcher,
+            scorer=scorer,
+            policy=policy,
+            remembered=self.remembered,
+        )
+
+    def _serve(
+        self, recommender: Recommender, user: int, round_: int, at: datetime
+    ) -> SlateRecord | None:
+        population = self.population
+        profile = fold_profile(
+            population.keys[user],
+            facts=population.facts[user],
+            impressions=self.impressions[user],
+            replies=self.replies[user],
+            at=at,
+        )
+        lesson = self.world.lessons[population.lessons[user, round_]]
+        try:
+            record = recommender.recommend(
+                profile,
+                Request(lesson=lesson),
+                at=at,
+                seed=(self.seed * 1_000_003 + round_ * 10_007 + user) % 2**63,
+                slate_id=SlateId(f"{round_:04d}-{user:011d}"),
+            ).record
+        except SafetyViolation:
+            self.n_violations += 1
+            return None
+        # Judged by the code that checks before sending, which shares nothing with the ranker.
+        self.n_violations += len(
+            refusals(
+                [p.item_id for p in record.placements],
+                self.world.catalogue.items_by_id,
+                population.facts[user],
+                at=at,
+            )
+        )
+        return record
+
+    def _match(self, lesson: Lesson, rows: npt.NDArray[np.int64]) -> Floats:
+        scores = self.world.matcher.scores(lesson)
+        return np.array([scores[int(row)] for row in rows])
+
+    def _answer(
+        self,
+        record: SlateRecord,
+        user: int,
+        round_: int,
+        at: datetime,
+        rows: npt.NDArray[np.int64],
+        p: Floats,
+    ) -> int:
+        n_likes = 0
+        place = {item_id: n for n, item_id in enumerate(record.candidates)}
+        key = record.user_key
+        for placement in record.placements:
+            self.impressions[user].append(
+                Impression(
+                    slate_id=record.slate_id, user_key=key, item_id=placement.item_id,
+                    position=placement.position, propensity=placement.propensity,
+                    marginal_propensity=placement.marginal_propensity,
+                    explored=placement.explored, delivered_at=at,
+                )
+            )  # fmt: skip
+            did = answer(
+                self.population,
+                user,
+                round_,
+                placement.position,
+                float(p[place[placement.item_id]]),
+            )
+            kinds = [
+                kind
+                for kind, happened in (
+                    (ReplyKind.LIKE, did.is_liked),
+                    (ReplyKind.DISLIKE, did.is_disliked),
+                    (ReplyKind.PURCHASE, did.is_bought),
+                )
+                if happened
+            ]
+            self.replies[user] += [
+                Reply(
+                    reply_id=f"{record.slate_id}:{placement.position}:{kind}",
+                    at=at + timedelta(minutes=5), user_key=key, kind=kind,
+                    slate_id=record.slate_id, item_id=placement.item_id,
+                )
+                for kind in kinds
+            ]  # fmt: skip
+            n_likes += did.is_liked
+            self.shown[placement.item_id] += 1
+            self.liked[placement.item_id] += did.is_liked
+        self.weariness.show(
+            user, np.array([rows[place[p.item_id]] for p in record.placements], dtype=np.int64)
+        )
+        return n_likes
+
+    def _learn(
+        self,
+        round_: int,
+        records: Sequence[SlateRecord],
+        truth: Floats,
+        parameters: PolicyParameters,
+        begin: datetime,
+    ) -> None:
+        """What `zhiwei train` and `zhiwei models promote` do, after every round."""
+        users = {record.user_key for record in records}
+        ids = {record.slate_id for record in records}
+        log = logged_slates(
+            records,
+            [i for user in self.impressions for i in user[-len(EXAMINED):] if i.slate_id in ids],
+            [r for user in self.replies for r in user[-9:] if r.slate_id in ids],
+            users=users,
+            until=begin + BETWEEN_ROUNDS + timedelta(days=1),
+            user_numbers=self.numbers,
+        )  # fmt: skip
+        if not len(log):
+            return
+        self._check(round_, log, truth, parameters)
+        self.logs.append(log)
+        everything = joined(self.logs)
+        try:
+            trained = train(everything, seed=self.seed, search=False, in_force=self.predictor)
+        except InvalidInput as reason:
+            self.kept_back.append(f"round {round_}: {reason}")
+            return
+        n_labelled = trained.report.n_labelled
+        verdict = gate(
+            trained.report,
+            trained.holdout,
+            candidate_scores=_scores(trained.holdout, trained.predictor, n_labelled),
+            in_force_scores=_scores(trained.holdout, self.predictor, self.n_labelled),
+            parameters=parameters_for(self.n_slates),
+            safety_violations=self.n_violations,
+            rng=np.random.default_rng([self.seed, round_, 7]),
+        )
+        if verdict.is_open:
+            self.predictor, self.n_labelled = trained.predictor, n_labelled
+            self.n_promotions += 1
+        else:
+            self.kept_back.append(f"round {round_}: {'; '.join(verdict.reasons)}")
+
+    def _check(
+        self, round_: int, log: LoggedSlates, truth: Floats, parameters: PolicyParameters
+    ) -> None:
+        """Estimate other policies from this round's log, and compare with what is true."""
+        rng = np.random.default_rng([self.seed, round_, 3])
+        targets = {
+            "uniform": (_match_scores(log), replace(parameters, exploration_rate=1.0)),
+            "match_only": (_match_scores(log), parameters),
+            "popularity": (_column(log, "popularity"), parameters),
+        }
+        if self.predictor is not None:
+            targets["greedier"] = (log.scores, replace(parameters, temperature_in_sd=0.25))
+        model = RewardModel(log)
+        for name, (scores, theirs) in targets.items():
+            target = placings(log, scores, theirs)
+            on = log.is_shown
+            true = float((target.all_marginals * truth).sum(axis=1)[on].mean())
+            arrays = slate_log(log, target)
+            for estimate in (
+                per_position(arrays, rng=rng),
+                per_position(arrays, rng=rng, normalise=True),
+                cascade(arrays, rng=rng),
+                per_position(
+                    arrays, rng=rng, q_logged=model.logged(log), q_target=model.expected(target)
+                ),
+            ):
+                self.checks.append(
+                    OpeCheck(
+                        round=round_, policy=name, method=estimate.method,
+                        estimate=estimate.value, low=estimate.low, high=estimate.high, truth=true,
+                        is_refused=estimate.is_refused,
+                    )
+                )  # fmt: skip
+
+
+def _column(log: LoggedSlates, name: str) -> Floats:
+    from recommender.features import FEATURES
+
+    return np.asarray(log.features[:, :, FEATURES.index(name)], dtype=np.float64)
+
+
+def _match_scores(log: LoggedSlates) -> Floats:
+    return _column(log, "match")
+
+
+def _scores(log: LoggedSlates, predictor: LearnedPredictor | None, n_labelled: int) -> Floats:
+    """(n, M) what `LearnedScorer` would have scored the logged candidates."""
+    match = _match_scores(log)
+    if predictor is None:
+        return match
+    return rescored(log, predictor, match, learned_weight(n_labelled))
+
+
+def rescored(
+    log: LoggedSlates, predictor: LearnedPredictor, match: Floats, weight: float
+) -> Floats:
+    """(n, M) blended scores of the logged candidates; NaN beyond the pool."""
+    scores = np.full(log.scores.shape, np.nan)
+    there = ~np.isnan(log.scores)
+    predicted = np.full(log.scores.shape, np.nan)
+    predicted[there] = predictor.predict(log.features[there])
+    for row in range(len(log)):
+        k = there[row]
+        scores[row, k] = blend(match[row, k], predicted[row, k], weight)
+    return scores
+
+
+def _rate(likes: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]) -> RoundRate:
+    """Likes per placement with a normal interval over slates (one slate a person and round)."""
+    n = int(sizes.sum())
+    if n == 0:
+        return RoundRate(rate=0.0, low=0.0, high=0.0, n=0)
+    rate = float(likes.sum() / n)
+    residuals = likes - rate * sizes
+    half = _Z * float(np.sqrt((residuals**2).sum())) / n
+    return RoundRate(rate=rate, low=max(0.0, rate - half), high=min(1.0, rate + half), n=n)
+
+
+def run_arm(
+    arm: str, world: World, *, n_users: int, n_rounds: int, seed: int, tell: Tell | None = None
+) -> ArmResult:
+    """Run one policy; the same seed gives the same people and the same luck to every policy."""
+    population = Population.of(
+        world.catalogue,
+        n_users=n_users,
+        n_rounds=n_rounds,
+        n_lessons=len(world.lessons),
+        seed=seed,
+        start=START,
+    )
+    return _Arm(arm, world, population, seed=seed).run(n_rounds, tell)
+
+
+def simulate(
+    world: World,
+    *,
+    n_users: int,
+    n_rounds: int,
+    seed: int,
+    n_processes: int = 1,
+    tell: Tell | None = None,
+) -> dict[str, ArmResult]:
+    """Run every policy on the same people.
+
+    Raises:
+        InvalidInput: a number is not positive.
+    """
+    if n_users < 1 or n_rounds < 1:
+        raise InvalidInput(f"{n_users} users and {n_rounds} rounds; both must be at least 1")
+    if n_processes <= 1:
+        return {
+            arm: run_arm(arm, world, n_users=n_users, n_rounds=n_rounds, seed=seed, tell=tell)
+            for arm in ARMS
+        }
+    # Spawned and not forked: the parent may hold threads of the encoder.
+    ForkingPickler.register(MappingProxyType, _reduce_proxy)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(n_processes, mp_context=context) as pool:
+        # The longest first, so that no process waits for it at the end.
+        order = sorted(ARMS, key=lambda arm: arm != "full_loop")
+        waiting = {
+            arm: pool.submit(run_arm, arm, world, n_users=n_users, n_rounds=n_rounds, seed=seed)
+            for arm in order
+        }
+        results: dict[str, ArmResult] = {}
+        for done, arm in enumerate(order, start=1):
+            results[arm] = waiting[arm].result()
+            if tell is not None:
+                tell("simulating policies", done, len(order))
+    return {arm: results[arm] for arm in ARMS}
+
+
+def _reduce_proxy(
+    proxy: MappingProxyType[Any, Any],
+) -> tuple[Callable[..., Any], tuple[dict[Any, Any]]]:
+    """Catalogues hold read-only mappings, which do not travel between processes by themselves."""
+    return _as_proxy, (dict(proxy),)
+
+
+def _as_proxy(content: dict[Any, Any]) -> MappingProxyType[Any, Any]:
+    return MappingProxyType(content)
+
+
+def summary(results: Mapping[str, ArmResult]) -> dict[str, Any]:
+    """Give the figures of a simulation as JSON values."""
+    last = {arm: result.last_rate() for arm, result in results.items()}
+    loop = results["full_loop"]
+    dr = [c for c in loop.checks if c.method == "dr-per-position" and not c.is_refused]
+    oracle = results["oracle"].rates
+    return {
+        "uplift_over_match_only": last["full_loop"] / last["match_only"]
+        if last["match_only"]
+        else None,
+        "share_of_oracle": last["full_loop"] / last["oracle"] if last["oracle"] else None,
+        "ope_coverage": sum(c.is_covered for c in dr) / len(dr) if dr else None,
+        "safety_violations": sum(r.n_safety_violations for r in results.values()),
+        "rounds": [
+            {
+                arm: {
+                    "rate": result.rates[n].rate,
+                    "low": result.rates[n].low,
+                    "high": result.rates[n].high,
+                    "n": result.rates[n].n,
+                    "regret": oracle[n].rate - result.rates[n].rate,
+                }
+                for arm, result in results.items()
+            }
+            | {"round": n, "stage": loop.stages[n]}
+            for n in range(len(oracle))
+        ],
+        "last_five": last,
+        "catalogue_coverage": {a: r.catalogue_coverage for a, r in results.items()},
+        "promotions": loop.n_promotions,
+        "kept_in_shadow": list(loop.refusals),
+        "ope": _ope_summary(loop.checks),
+        "ope_checks": [
+            {
+                "round": c.round, "policy": c.policy, "method": c.method,
+                "estimate": None if c.is_refused else c.estimate,
+                "low": None if c.is_refused else c.low,
+                "high": None if c.is_refused else c.high,
+                "truth": c.truth, "covered": None if c.is_refused else c.is_covered,
+            }
+            for c in loop.checks
+        ],
+    }  # fmt: skip
+
+
+def _ope_summary(checks: Sequence[OpeCheck]) -> dict[str, Any]:
+    """Per method: checks, refusals, coverage and mean distance from the truth."""
+    found: dict[str, Any] = {}
+    for method in sorted({check.method for check in checks}):
+        mine = [c for c in checks if c.method == method]
+        given = [c for c in mine if not c.is_refused]
+        found[method] = {
+            "n": len(given),
+            "refused": len(mine) - len(given),
+            "coverage": sum(c.is_covered for c in given) / len(given) if given else None,
+            "mean_distance": (
+                sum(abs(c.estimate - c.truth) for c in given) / len(given) if given else None
+            ),
+        }
+    return found
