@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -26,6 +27,9 @@ logger = logging.getLogger(__name__)
 MAX_ATTEMPTS = 3
 LONGEST_WAIT = 30.0
 """Seconds between looks at a store that is down."""
+BATCH_SECONDS = 0.02
+"""After so long a batch takes no further update, so that slow ones do not delay each other."""
+_POSTPONED = object()
 
 
 @dataclass(slots=True)
@@ -57,6 +61,7 @@ class Inbox:
             What it returns is given to `after`, in the event loop.
         executor: The worker threads.
         workers: How many updates are handled at once.
+        batch: How many updates, of as many lanes, may share one transaction.
         after: Called in the event loop with the entry and what `handle` returned.
         on_parked: Called in the event loop when an update failed for the last time; the lane goes
             on when it is done.
@@ -70,7 +75,8 @@ class Inbox:
         handle: Callable[[InboxEntry], Any],
         executor: Executor,
         *,
-        workers: int = 2,
+        workers: int = 1,
+        batch: int = 1,
         after: Callable[[InboxEntry, Any], None] = lambda entry, result: None,
         on_parked: Callable[[InboxEntry], Awaitable[None]] | None = None,
         on_start: Callable[[InboxEntry], None] = lambda entry: None,
@@ -88,7 +94,10 @@ class Inbox:
         self._max_attempts = max_attempts
         self._first_wait = first_wait
         self._lanes: dict[str, _Lane] = {}
-        self._round: asyncio.Queue[str] = asyncio.Queue()
+        self._batch = self._batch_now = batch
+        self._round: deque[str] = deque()
+        self._bell = asyncio.Event()
+        self._store_failed: dict[str, int] = {}
         self._n_open = 0
         self._n_store_failures = 0
         self._idle = asyncio.Event()
@@ -138,7 +147,7 @@ class Inbox:
             self._idle.clear()
             if not lane.is_waiting:
                 lane.is_waiting = True
-                self._round.put_nowait(entry.lane)
+                self._call(entry.lane)
 
     def forget_lane(self, lane_name: str, *, until: datetime) -> None:
         """Drop what a lane still holds from before a moment: the person had it erased."""
@@ -169,42 +178,99 @@ class Inbox:
 
     async def _work(self) -> None:
         while True:
-            name = await self._round.get()
-            lane = self._lanes.get(name)
-            if lane is None or not lane.entries:
-                self._close(name)
-                continue
-            entry = lane.entries.popleft()
-            wait = await self._try(entry, lane)
-            if wait > 0:
-                self._hold(name, wait)
-            elif lane.entries:
-                # Behind everybody else who waits.
-                self._round.put_nowait(name)
-            else:
-                self._close(name)
+            taken = await self._next()
+            entries = [entry for _, _, entry in taken]
+            for entry in entries:
+                self._on_start(entry)
+            outcomes = await self._outcomes(entries)
+            postponed: list[str] = []
+            for (name, lane, entry), outcome in zip(taken, outcomes, strict=True):
+                if outcome is _POSTPONED:
+                    lane.entries.appendleft(entry)
+                    postponed.append(name)
+                    continue
+                wait = await self._settle(entry, lane, outcome)
+                if wait > 0:
+                    self._hold(name, wait)
+                elif lane.entries:
+                    # Behind everybody else who waits.
+                    self._call(name)
+                else:
+                    self._close(name)
+            self._round.extendleft(reversed(postponed))
 
-    async def _try(self, entry: InboxEntry, lane: _Lane) -> float:
-        """Handle one update; gives how many seconds its lane must wait."""
+    async def _next(self) -> list[tuple[str, _Lane, InboxEntry]]:
+        """Wait for updates, and take one of each of the lanes whose turn it is."""
+        taken: list[tuple[str, _Lane, InboxEntry]] = []
+        while not taken:
+            while not self._round:
+                self._bell.clear()
+                await self._bell.wait()
+            while self._round and len(taken) < self._batch_now:
+                name = self._round.popleft()
+                lane = self._lanes.get(name)
+                if lane is None or not lane.entries:
+                    self._close(name)
+                else:
+                    taken.append((name, lane, lane.entries.popleft()))
+        return taken
+
+    async def _outcomes(self, entries: list[InboxEntry]) -> list[Any]:
+        """Give what `handle` returned for each, or the exception, or that there was no time."""
         loop = asyncio.get_running_loop()
-        self._on_start(entry)
         try:
-            result = await loop.run_in_executor(self._executor, self._handle, entry)
-        except StoreError:
+            return await loop.run_in_executor(self._executor, self._handle_all, entries)
+        except Exception as error:
+            # The transaction failed as a whole, so each has to be tried by itself.
+            self._batch_now = 1
+            return [error] * len(entries)
+
+    def _handle_all(self, entries: list[InboxEntry]) -> list[Any]:
+        if len(entries) == 1:
+            try:
+                return [self._handle(entries[0])]
+            except Exception as error:
+                return [error]
+        started = time.monotonic()
+        outcomes: list[Any] = []
+        # One commit for all: waiting for the disk is most of the work.
+        with self._store.transaction():
+            for entry in entries:
+                if time.monotonic() - started > BATCH_SECONDS:
+                    outcomes.append(_POSTPONED)
+                    continue
+                try:
+                    outcomes.append(self._handle(entry))
+                except StoreError:
+                    raise
+                except Exception as error:
+                    outcomes.append(error)
+        return outcomes
+
+    async def _settle(self, entry: InboxEntry, lane: _Lane, outcome: Any) -> float:
+        """Carry on after an update; gives how many seconds its lane must wait."""
+        if isinstance(outcome, StoreError) and not self._is_own_fault(entry):
             # Not the update's fault: it waits until the store is well again.
             self.counts.store_errors += 1
+            self._store_failed[entry.update_id] = self.counts.handled
             logger.warning("update %s waits: the store is down", entry.update_id)
             lane.entries.appendleft(entry)
             self._n_store_failures += 1
             wait: float = self._first_wait * 2 ** min(10, self._n_store_failures)
             return min(LONGEST_WAIT, wait)
-        except Exception as error:
-            return await self._failed(entry, lane, error)
+        if isinstance(outcome, Exception):
+            return await self._failed(entry, lane, outcome)
         self.counts.handled += 1
+        self._store_failed.pop(entry.update_id, None)
         self._n_store_failures = 0
+        self._batch_now = self._batch
         self._finish()
-        self._after(entry, result)
+        self._after(entry, outcome)
         return 0.0
+
+    def _is_own_fault(self, entry: InboxEntry) -> bool:
+        """Tell whether others were stored since this update last met a failing store."""
+        return self._store_failed.get(entry.update_id, self.counts.handled) < self.counts.handled
 
     async def _failed(self, entry: InboxEntry, lane: _Lane, error: Exception) -> float:
         attempts = entry.attempts + 1
@@ -247,10 +313,14 @@ class Inbox:
     def _hold(self, name: str, seconds: float) -> None:
         def again() -> None:
             self._later.discard(handle)
-            self._round.put_nowait(name)
+            self._call(name)
 
         handle = asyncio.get_running_loop().call_later(seconds, again)
         self._later.add(handle)
+
+    def _call(self, name: str) -> None:
+        self._round.append(name)
+        self._bell.set()
 
     def _close(self, name: str) -> None:
         lane = self._lanes.get(name)

@@ -133,7 +133,8 @@ class Dispatcher:
         checker: The last check before sending, and what follows a delivery.
         executor: Threads for reads of the store.
         channel: The channel's name in the address table.
-        concurrency: Sends under way at once.
+        concurrency: Sends under way at once in a rush. While few people wait it is one, since a
+            crash repeats what is on the wire; what is harmless to repeat goes beside it.
         journal: Bridges the moment between a send and its commit.
         rates: How fast.
         clock: Wall clock, aware UTC.
@@ -167,6 +168,7 @@ class Dispatcher:
         self._monotonic = monotonic
         self._pace = Pace(rates or Rates(), monotonic)
         self._slots = concurrency
+        self._n_risky = 0
         self._journal = journal or SentJournal(None)
         self._first_backoff = first_backoff
         self._rng = rng or random.Random()
@@ -304,8 +306,8 @@ class Dispatcher:
                     continue
                 if queue.is_busy or not queue.entries:
                     continue
-                if len(self._sending) >= self._slots:
-                    return wait
+                if not self._has_slot(queue.entries[0]):
+                    continue
                 if is_promotion and address in self._answers:
                     # The person waits for an answer; tips can wait.
                     continue
@@ -323,10 +325,17 @@ class Dispatcher:
                     self._pace.spend(address, is_promotion=is_promotion)
                 # To the end of the round: the next free slot is somebody else's.
                 queues.move_to_end(address)
+                self._n_risky += not _is_harmless(queue.entries[0])
                 task = asyncio.create_task(self._send(address, queue))
                 self._sending.add(task)
                 task.add_done_callback(self._ended)
         return wait
+
+    def _has_slot(self, entry: OutboxEntry) -> bool:
+        if _is_harmless(entry):
+            return len(self._sending) < 2 * self._slots
+        n_waiting = len(self._answers) + min(len(self._promotions), 4)
+        return self._n_risky < min(self._slots, 1 + n_waiting // 4)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._sending.discard(task)
@@ -349,6 +358,7 @@ class Dispatcher:
             await self._again(entry, queue, error, may_be_doubled=True)
         finally:
             queue.is_busy = False
+            self._n_risky -= not _is_harmless(entry)
 
     async def _send_one(self, entry: OutboxEntry, address: str, queue: _Queue) -> None:
         if entry.expires_at is not None and entry.expires_at <= self._clock():
@@ -507,3 +517,8 @@ class Dispatcher:
 def _is_free(entry: OutboxEntry) -> bool:
     """Answers to presses count against no limit and must not wait."""
     return entry.address.startswith("callback:")
+
+
+def _is_harmless(entry: OutboxEntry) -> bool:
+    """Tell whether sending twice shows nothing twice."""
+    return entry.message_class is MessageClass.EDIT or _is_free(entry)

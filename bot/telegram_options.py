@@ -41,8 +41,10 @@ class TelegramOptions:
     """For people and menus without a language of ours."""
     poll_seconds: int = 25
     """How long Telegram holds a poll when nothing happens."""
-    workers: int = 2
-    """Updates handled at once; the store has one writer, so more gain nothing."""
+    workers: int = 1
+    """Threads that handle updates; the store has one writer, so more gain nothing."""
+    batch: int = 16
+    """Updates, of as many people, that may share one transaction."""
     send_concurrency: int = 8
     journal: Path | None = None
     """File beside the database for sends that are not committed yet; see `sent_journal`."""

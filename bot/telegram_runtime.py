@@ -83,6 +83,7 @@ class TelegramRuntime:
             self._handle,
             self._handlers,
             workers=options.workers,
+            batch=options.batch,
             on_start=self._on_start,
             after=self._after,
             on_parked=self._on_parked,

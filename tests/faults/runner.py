@@ -299,7 +299,10 @@ async def run_all(n_runs: int, folder: Path, *, seed: int, kills: int = 25) -> T
         while tally.runs < n_runs:
             n_batch += 1
             batch = Batch(folder, seed + n_batch)
-            tally.add(await batch.run(nurse, min(kills, n_runs - tally.runs)))
+            one = await batch.run(nurse, min(kills, n_runs - tally.runs))
+            tally.add(one)
+            for problem in one.problems:
+                sys.stderr.write(f"batch {seed + n_batch}: {problem}\n")
             sys.stderr.write(f"{tally.line()} ({tally.messages} messages)\n")
             if len(tally.problems) > 50:
                 break
