@@ -98,12 +98,14 @@ def _allergy(turn: Turn, meaning: Meaning, text: str) -> list[Reply]:
     if meaning.allergy_words and not told.get("allergens"):
         told["product"] = list(meaning.allergy_words)
     is_sure = meaning.intent is Intent.SET_CONSTRAINT and meaning.confidence > 0.5
-    rest = _beside_the_allergy(turn, meaning, text) if told else None
+    rest = _beside_the_allergy(turn, meaning, text)
     replies = telling.set_constraint(
         turn, told, text=text, is_allergy=True, is_sure=is_sure, shows=rest is None
     )
     if rest is None:
         return replies
+    if not told:
+        return [*replies, *_intended(turn, rest, text)]
     undo = turn.dialog.undo
     replies += _intended(turn, rest, text)
     # The allergy is the step that the Undo button under its confirmation means.

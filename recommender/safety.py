@@ -14,7 +14,7 @@ from data.mentions import MentionScanner, normalised
 from data.vocabulary import Allergen, AllergenState, Diet, expand_category
 from recommender.claims import has_health_claim
 from recommender.constraints import Constraints, HiddenReason
-from recommender.detector import detect_in_item, words_of
+from recommender.detector import detect_in_item, parted, words_of
 
 LABEL_MAX_AGE = timedelta(days=365)
 """After this a label check counts as never made; recipes and factories change."""
@@ -167,7 +167,7 @@ def _spelled_categories(item: Item) -> frozenset[str]:
     scanner, categories = _food_words()
     return frozenset(
         categories[m.phrase]
-        for m in scanner.find(words_of(item, with_tags=False))
+        for m in scanner.find(parted(normalised(words_of(item, with_tags=False))))
         if _MEAT_WORDS.search(m.phrase) is not None
     )
 
@@ -194,6 +194,17 @@ def wish_reason(item: Item, constraints: Constraints) -> HiddenReason | None:
     return None
 
 
+_MADE_OF: dict[str, frozenset[Allergen]] = {
+    "dairy": frozenset({Allergen.MILK}),
+    "egg": frozenset({Allergen.EGGS}),
+    "fish": frozenset({Allergen.FISH}),
+    "shellfish": frozenset({Allergen.CRUSTACEANS, Allergen.MOLLUSCS}),
+    "soy": frozenset({Allergen.SOYBEANS}),
+    "nut": frozenset({Allergen.NUTS, Allergen.PEANUTS}),
+}
+"""What a category is made of: who wants no dairy wants no butter bun either."""
+
+
 def _is_excluded(item: Item, exclude: frozenset[str]) -> bool:
     if not exclude:
         return False
@@ -201,6 +212,9 @@ def _is_excluded(item: Item, exclude: frozenset[str]) -> bool:
     for word in exclude:
         categories |= expand_category(word)
     if item.category in categories:
+        return True
+    unwanted = frozenset().union(*(_MADE_OF.get(c, frozenset()) for c in categories))
+    if any(item.allergen_state(a) is AllergenState.CONTAINS for a in unwanted):
         return True
     names = "\n".join((item.name_zh, item.name_en, *item.tags))
     return bool(MentionScanner(_exclusion_words(exclude)).find(names))

@@ -118,6 +118,26 @@ def test_what_goes_beside_the_food_is_not_in_it(text: str, allergen: Allergen) -
     assert allergen not in detect_in_item(item)
 
 
+@pytest.mark.parametrize(
+    ("item", "allergen"),
+    [
+        (
+            Item(item_id=ItemId("x"), name_zh="crisp greens 羽扇豆", tags=("mango",)),
+            Allergen.LUPIN,
+        ),
+        (
+            Item(
+                item_id=ItemId("x"), name_en="bar", tags=("peanut",), description_en="butter rolls"
+            ),
+            Allergen.MILK,
+        ),
+        (Item(item_id=ItemId("x"), name_en="coconut, milk rolls"), Allergen.MILK),
+    ],
+)
+def test_words_of_two_places_are_never_read_as_one_phrase(item: Item, allergen: Allergen) -> None:
+    assert allergen in detect_in_item(item)
+
+
 def test_the_detector_rarely_contradicts_the_labels_of_the_samples() -> None:
     """Over-blocking is bounded: at most 4 % of the items, and none by name alone."""
     wrong = {
