@@ -255,7 +255,8 @@ def test_a_kill_at_any_moment_leaves_the_old_or_the_new_snapshot(tmp_path: Path)
         for part in range(4):
             payload = (current.path / "lexical" / f"part-{part}").read_bytes()
             assert payload == str(number).encode() * 20_000
-    assert last > n_kills
+    # Every second kill waits for a publish, so that slow machines make progress as well.
+    assert last >= n_kills // 2
 
     left = SnapshotFolder(folder).publish(writer(), manifest(9))
 
