@@ -25,7 +25,7 @@ from data.store import EventStore, InboxEntry
 logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 3
-LONGEST_WAIT = 30.0
+LONGEST_WAIT = 5.0
 """Seconds between looks at a store that is down."""
 BATCH_SECONDS = 0.02
 """After so long a batch takes no further update, so that slow ones do not delay each other."""
@@ -168,6 +168,11 @@ class Inbox:
             return False
         return True
 
+    @property
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """The workers; none of them ends by itself."""
+        return self._tasks
+
     async def stop(self) -> None:
         """End the workers; what is not handled stays in the store."""
         for handle in self._later:
@@ -183,6 +188,8 @@ class Inbox:
             for entry in entries:
                 self._on_start(entry)
             outcomes = await self._outcomes(entries)
+            # Once a round, however many wait for the same store.
+            self._n_store_failures += any(isinstance(each, StoreError) for each in outcomes)
             postponed: list[str] = []
             for (name, lane, entry), outcome in zip(taken, outcomes, strict=True):
                 if outcome is _POSTPONED:
@@ -255,7 +262,6 @@ class Inbox:
             self._store_failed[entry.update_id] = self.counts.handled
             logger.warning("update %s waits: the store is down", entry.update_id)
             lane.entries.appendleft(entry)
-            self._n_store_failures += 1
             wait: float = self._first_wait * 2 ** min(10, self._n_store_failures)
             return min(LONGEST_WAIT, wait)
         if isinstance(outcome, Exception):
@@ -265,7 +271,11 @@ class Inbox:
         self._n_store_failures = 0
         self._batch_now = self._batch
         self._finish()
-        self._after(entry, outcome)
+        try:
+            self._after(entry, outcome)
+        except Exception:
+            # It is committed; the dispatcher finds its messages in the store.
+            logger.exception("the end of update %s failed", entry.update_id)
         return 0.0
 
     def _is_own_fault(self, entry: InboxEntry) -> bool:

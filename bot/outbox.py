@@ -192,6 +192,11 @@ class Dispatcher:
         return len(self._known)
 
     @property
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """What sends; it never ends by itself."""
+        return [self._loop_task] if self._loop_task is not None else []
+
+    @property
     def pace(self) -> Pace:
         return self._pace
 

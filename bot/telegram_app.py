@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,11 +43,11 @@ async def run_polling(
     async with _running(conversation, store, options, stop, clock) as (runtime, end):
         on_ready(runtime)
         if options.health_port is None:
-            await runtime.poller.run(end)
+            await _while_well(runtime, runtime.poller.run(end))
             return
         app = build_app(ready=runtime.problems, figures=runtime.figures)
         async with _serving(app, "127.0.0.1", options.health_port):
-            await runtime.poller.run(end)
+            await _while_well(runtime, runtime.poller.run(end))
 
 
 async def run_webhook(
@@ -79,7 +79,7 @@ async def run_webhook(
         async with _serving(app, options.host, options.port):
             await unless(end, runtime.listen())
             on_ready(runtime)
-            await end.wait()
+            await _while_well(runtime, end.wait())
 
 
 @contextlib.asynccontextmanager
@@ -99,6 +99,19 @@ async def _running(
             yield runtime, end
         finally:
             await runtime.stop()
+
+
+async def _while_well(runtime: TelegramRuntime, work: Coroutine[Any, Any, Any]) -> None:
+    """Do the work until it ends, or until a part of the runtime fails; then fail, too."""
+    tasks = [asyncio.create_task(work), asyncio.create_task(runtime.failed())]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @contextlib.contextmanager

@@ -151,6 +151,18 @@ class TelegramRuntime:
         if self._options.registers_menu:
             self._errand(self._menu())
 
+    async def failed(self) -> None:
+        """Wait until a part that must not end has ended.
+
+        Raises:
+            Exception: What ended it. A fresh start finds everything in the store.
+        """
+        done, _ = await asyncio.wait(
+            (*self.inbox.tasks, *self.outbox.tasks), return_when=asyncio.FIRST_COMPLETED
+        )
+        for task in done:
+            task.result()
+
     async def stop(self) -> None:
         """Handle and send what waits, within the deadline; the rest stays in the store."""
         self._is_stopping = True
