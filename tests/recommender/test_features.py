@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data.catalogue import ItemId
+from data.events import Impression, Reply, ReplyKind, SlateId, UserKey
+from index.matches import Hit, Query
+from recommender.features import FEATURES, Background, feature_matrix, logged_features
+from recommender.profile import UserProfile, fold_profile
+from tests.recommender.learning_world import NOW, ShopMatcher, a_shop
+
+SHOP = a_shop()
+MATCHER = ShopMatcher(SHOP)
+HITS = MATCHER.match(Query(text="a"), eligible=None, top_k=24).hits
+ITEMS = [SHOP.items_by_id[hit.item_id] for hit in HITS]
+ADA = UserKey("ada")
+
+
+def shown(item: str, days_ago: float = 1.0) -> Impression:
+    return Impression(
+        slate_id=SlateId("s"), user_key=ADA, item_id=ItemId(item), position=0, propensity=0.5,
+        marginal_propensity=0.5, explored=False, delivered_at=NOW - timedelta(days=days_ago),
+    )  # fmt: skip
+
+
+def liked(item: str, kind: ReplyKind = ReplyKind.LIKE) -> Reply:
+    return Reply(reply_id=f"{item}-{kind}", at=NOW, user_key=ADA, kind=kind, item_id=ItemId(item))
+
+
+def column(
+    name: str, profile: UserProfile, background: Background | None = None
+) -> dict[str, float]:
+    background = background or Background(SHOP, MATCHER.similarities)
+    matrix = feature_matrix(profile, HITS, ITEMS, at=NOW, background=background)
+    return {
+        str(hit.item_id): float(x)
+        for hit, x in zip(HITS, matrix[:, FEATURES.index(name)], strict=True)
+    }
+
+
+def test_a_stranger_gets_finite_numbers_of_the_stated_shape() -> None:
+    matrix = feature_matrix(
+        UserProfile(user_key=ADA), HITS, ITEMS, at=NOW, background=Background(SHOP)
+    )
+
+    assert matrix.shape == (24, len(FEATURES))
+    assert matrix.dtype == np.float32
+    assert np.isfinite(matrix).all()
+
+
+def test_a_like_speaks_for_the_category_and_the_tag() -> None:
+    # item-00 is a sour fruit; item-06 is fruit and sour, item-01 neither.
+    profile = fold_profile(ADA, impressions=[shown("item-00")], replies=[liked("item-00")], at=NOW)
+
+    by_category = column("category_affinity", profile)
+    by_tag = column("tag_affinity", profile)
+
+    assert by_category["item-06"] == pytest.approx(0.5)  # 1 like / (1 shown + 1)
+    assert by_category["item-01"] == 0.0
+    assert by_tag["item-03"] == pytest.approx(0.5)
+    assert by_tag["item-01"] == 0.0
+
+
+def test_the_category_like_rate_by_hand() -> None:
+    profile = fold_profile(
+        ADA,
+        impressions=[shown("item-00"), shown("item-06"), shown("item-01")],
+        replies=[liked("item-00")],
+        at=NOW,
+    )
+
+    rates = column("category_like_rate", profile)
+
+    own = (1 + 4 * 0.2) / (3 + 4)  # one like of three, smoothed by four at 0.2
+    assert rates["item-12"] == pytest.approx((1 + 4 * own) / (2 + 4), abs=1e-4)
+    assert rates["item-07"] == pytest.approx((0 + 4 * own) / (1 + 4), abs=1e-4)
+    assert rates["item-02"] == pytest.approx(own, abs=1e-4)
+
+
+def test_a_dislike_speaks_against_it() -> None:
+    profile = fold_profile(ADA, replies=[liked("item-00", ReplyKind.DISLIKE)], at=NOW)
+
+    assert column("category_affinity", profile)["item-06"] < 0
+    assert column("item_affinity", profile)["item-00"] == -1.0
+
+
+def test_neighbours_of_what_was_liked_stand_out() -> None:
+    profile = fold_profile(ADA, impressions=[shown("item-05")], replies=[liked("item-05")], at=NOW)
+
+    affinity = column("neighbour_affinity", profile)
+
+    nearest = int(np.argsort(-MATCHER.cosines[5])[1])
+    farthest = int(np.argmin(MATCHER.cosines[5]))
+    assert affinity[f"item-{nearest:02d}"] > affinity[f"item-{farthest:02d}"]
+
+
+def test_season_price_and_time_are_as_they_are() -> None:
+    stranger = UserProfile(user_key=ADA)
+
+    assert column("in_season", stranger)["item-00"] == 0.0  # best in June and July
+    assert column("in_season", stranger)["item-01"] == 1.0  # unknown counts as yes
+    assert column("price_log", stranger)["item-05"] == pytest.approx(np.log(11), abs=1e-4)
+    profile = fold_profile(ADA, impressions=[shown("item-03", days_ago=2.5)], at=NOW)
+    assert column("days_since_shown", profile)["item-03"] == pytest.approx(2.5)
+
+
+def test_new_items_start_above_the_mean_and_proven_ones_follow_their_counts() -> None:
+    counts = Background(
+        SHOP,
+        impressions={ItemId("item-00"): 1_000, ItemId("item-01"): 1_000},
+        likes={ItemId("item-00"): 400, ItemId("item-01"): 10},
+    )
+
+    popularity = column("popularity", UserProfile(user_key=ADA), counts)
+
+    mean = 412 / 2_010
+    assert popularity["item-02"] == pytest.approx(1.1 * mean, abs=1e-4)
+    assert popularity["item-00"] > popularity["item-02"] > popularity["item-01"]
+
+
+def test_no_candidates_give_no_rows() -> None:
+    matrix = feature_matrix(UserProfile(user_key=ADA), [], [], at=NOW, background=Background(SHOP))
+
+    assert matrix.shape == (0, len(FEATURES))
+
+
+def test_what_is_logged_is_what_was_served() -> None:
+    profile = fold_profile(ADA, impressions=[shown("item-00")], replies=[liked("item-00")], at=NOW)
+    matrix = feature_matrix(
+        profile, HITS, ITEMS, at=NOW, background=Background(SHOP, MATCHER.similarities)
+    )
+    scores = np.arange(24.0)
+
+    logged = json.loads(json.dumps(logged_features(matrix, [h.item_id for h in HITS], scores)))
+
+    best = np.argsort(-scores)[:10]
+    assert logged["item_ids"] == [str(HITS[i].item_id) for i in best]
+    assert (np.array(logged["rows"], dtype=np.float32) == matrix[best]).all()
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 23),
+            st.sampled_from([ReplyKind.LIKE, ReplyKind.DISLIKE, ReplyKind.PURCHASE]),
+        ),
+        max_size=12,
+        unique=True,
+    ),
+    st.integers(0, 2**16),
+)
+@settings(max_examples=40, deadline=None)
+def test_a_row_does_not_depend_on_the_order_of_candidates_or_events(
+    events: list[tuple[int, ReplyKind]], seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    replies = [liked(f"item-{n:02d}", kind) for n, kind in events]
+    turned = [replies[i] for i in rng.permutation(len(replies))]
+    order = rng.permutation(len(HITS))
+    background = Background(SHOP)
+    hits: list[Hit] = [HITS[i] for i in order]
+
+    straight = feature_matrix(
+        fold_profile(ADA, replies=replies, at=NOW), HITS, ITEMS, at=NOW, background=background
+    )
+    shuffled = feature_matrix(
+        fold_profile(ADA, replies=turned, at=NOW), hits, [ITEMS[i] for i in order],
+        at=NOW, background=background,
+    )  # fmt: skip
+
+    np.testing.assert_allclose(shuffled, straight[order], atol=2e-4)
