@@ -24,8 +24,8 @@ Floats = npt.NDArray[np.float64]
 
 EXAMINED = (1.0, 0.8, 0.65)
 """Probability that a person looks at position 0, 1, 2."""
-_BASE = -1.9
-_FIT = 1.5
+_BASE = -3.0
+_FIT = 1.2
 _N_KINDS = 6
 _ITEM_FATIGUE, _CATEGORY_FATIGUE = 0.4, 0.1
 _RECOVERY = 0.85
@@ -135,11 +135,11 @@ def _tastes(
     n_categories = int(codes.max(initial=0)) + 1
     kind = rng.integers(_N_KINDS, size=n_users)
     by_category = (
-        rng.normal(0, 0.8, (_N_KINDS, n_categories))[kind]
-        + rng.normal(0, 0.8, (n_users, n_categories))
+        rng.normal(0, 1.3, (_N_KINDS, n_categories))[kind]
+        + rng.normal(0, 1.3, (n_users, n_categories))
     )  # fmt: skip
-    by_tag = rng.normal(0, 0.6, (_N_KINDS, len(tags)))[kind] + rng.normal(
-        0, 0.5, (n_users, len(tags))
+    by_tag = rng.normal(0, 0.5, (_N_KINDS, len(tags)))[kind] + rng.normal(
+        0, 0.3, (n_users, len(tags))
     )
     prices = np.array(
         [np.log1p(float(i.price)) if i.price is not None else np.nan for i in catalogue]
