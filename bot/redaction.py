@@ -1,4 +1,8 @@
-"""Keeps secrets out of every log line, traceback and warning, whichever handler writes it."""
+"""Keeps secrets and people's words out of every log line, traceback and warning, whoever writes it.
+
+A traceback names files and lines; what an error says is kept when we wrote the sentence. Errors of
+Python and of libraries love to quote what they could not read, which is what a person wrote.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,19 @@ import re
 import sys
 import threading
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 
+from data.errors import ZhiweiError
+
 HIDDEN = "[secret]"
+WORDS_HIDDEN = "[words hidden]"
 _BOT_TOKEN = re.compile(r"\d{6,}(?::|%3[Aa])[A-Za-z0-9_-]{30,}")
 _NOISY = {"httpx": logging.WARNING, "httpcore": logging.WARNING, "telegram": logging.CRITICAL}
 """httpx prints the address with the token at INFO; the library prints answers that it cannot parse,
 with people's words in them, at ERROR."""
+
+_QUOTED = re.compile(r"""(["'`]).*?\1""", re.DOTALL)
 
 _secrets: set[str] = set()
 
@@ -44,13 +53,54 @@ def redact_record(record: logging.LogRecord) -> None:
         message = f"{record.msg} {record.args}"
     record.msg, record.args = redact(message), ()
     if record.exc_info and record.exc_info[0] is not None:
-        record.exc_text = redact("".join(traceback.format_exception(*record.exc_info)).rstrip())
+        error = record.exc_info[1]
+        record.exc_text = redact_exception_text(error) if error else record.exc_info[0].__name__
         # A handler that formats by itself would print the original.
         record.exc_info = None
     elif record.exc_text:
         record.exc_text = redact(record.exc_text)
     if record.stack_info:
         record.stack_info = redact(record.stack_info)
+
+
+def redact_exception_text(error: BaseException) -> str:
+    """Give the traceback of an error and of what led to it, without other people's words."""
+    return redact("".join(_told(error, set())).rstrip())
+
+
+def _told(error: BaseException, seen: set[int]) -> Iterator[str]:
+    seen.add(id(error))
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if before is not None and id(before) not in seen:
+        yield from _told(before, seen)
+        yield "\nwhich led to:\n\n"
+    if error.__traceback__ is not None:
+        yield "Traceback (most recent call last):\n"
+        yield from traceback.format_tb(error.__traceback__)
+    kind = type(error)
+    name = (
+        kind.__qualname__
+        if kind.__module__ == "builtins"
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )
+    said = _said(error)
+    yield f"{name}: {said}\n" if said else f"{name}\n"
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            if id(part) not in seen:
+                yield from _told(part, seen)
+
+
+def _said(error: BaseException) -> str:
+    """What may be told of an error: our own sentences, and reasons of the system and of Telegram."""
+    if isinstance(error, ZhiweiError):
+        return str(error)
+    if isinstance(error, OSError):
+        return error.strerror or ""
+    if type(error).__module__.startswith("telegram."):
+        # "unsupported start tag ..." quotes the message that was sent.
+        return _QUOTED.sub('"..."', str(error))
+    return WORDS_HIDDEN if error.args else ""
 
 
 def install_redaction(secrets: Iterable[str | None]) -> None:
@@ -86,4 +136,5 @@ def _print_redacted(
     if issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error or kind(), trace)
         return
-    sys.stderr.write(redact("".join(traceback.format_exception(kind, error, trace))))
+    told = redact_exception_text(error) if error is not None else kind.__name__
+    sys.stderr.write(told + "\n")
