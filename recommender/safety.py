@@ -162,14 +162,20 @@ _MEAT_WORDS = re.compile(
 )
 
 
+_PORK_WORDS = re.compile(r"猪|培根|\b(?:pork|bacon|ham|lard)\b")
+
+
 def _spelled_categories(item: Item) -> frozenset[str]:
     """Categories of meat that name and description speak of; tags also name what goes beside."""
     scanner, categories = _food_words()
-    return frozenset(
-        categories[m.phrase]
-        for m in scanner.find(parted(normalised(words_of(item, with_tags=False))))
-        if _MEAT_WORDS.search(m.phrase) is not None
-    )
+    found: set[str] = set()
+    for mention in scanner.find(parted(normalised(words_of(item, with_tags=False)))):
+        category = categories[mention.phrase]
+        if category == "soy" or _MEAT_WORDS.search(mention.phrase) is None:
+            continue
+        # Lard is filed under fats; it is pork all the same.
+        found.add("pork" if _PORK_WORDS.search(mention.phrase) else category)
+    return frozenset(found)
 
 
 @lru_cache(maxsize=1)
