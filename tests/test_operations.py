@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import configparser
 import json
@@ -29,6 +30,7 @@ from bot.settings import Settings
 from bot.wiring import Wired
 from data.errors import InvalidInput
 from data.events import Reply, ReplyKind, UserKey
+from data.personal_data import PERSONAL_TABLES
 from data.samples import sample_path
 from data.sqlite_store import SqliteEventStore
 from data.store import InboxEntry
@@ -572,3 +574,52 @@ def test_pre_commit_runs_the_same_targets_as_everybody_else() -> None:
         make, target = hook["entry"].split()
         assert make == "make"
         assert target in targets
+
+
+# documents
+
+
+def test_every_promise_names_a_test_that_exists() -> None:
+    text = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
+    promises = re.findall(r"(?m)^\*\*", text)
+
+    assert len(named) >= len(promises) >= 15
+    for file, name in named:
+        tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+        functions = {
+            node.name
+            for node in tree.body
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        }
+        assert name in functions, f"{file}::{name}"
+
+
+def test_every_personal_table_stands_in_the_privacy_page_by_its_purpose() -> None:
+    text = (ROOT / "docs" / "privacy.md").read_text(encoding="utf-8")
+    words = {
+        "slates": "slates", "impressions": "impressions", "replies": "replies", "facts": "facts",
+        "consents": "consents", "dialogs": "dialogue", "addresses": "address",
+        "inbox": "updates", "outbox": "messages on their way", "audits": "audits",
+        "judgements": "creators", "rules": "creators",
+    }  # fmt: skip
+
+    assert {rules.table for rules in PERSONAL_TABLES} == set(words)
+    assert all(word in text for word in words.values())
+
+
+@pytest.mark.parametrize("name", ["operations.md", "privacy.md"])
+def test_commands_and_settings_named_in_the_documents_exist(name: str) -> None:
+    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    extra = typer.Typer()
+    register(extra)
+    commands = {
+        command.name or command.callback.__name__  # type: ignore[union-attr]
+        for command in (*whole_app.registered_commands, *extra.registered_commands)
+    } | {group.name for group in whole_app.registered_groups}
+    known = {f"ZHIWEI_{field.upper()}" for field in Settings.model_fields}
+
+    used = set(re.findall(r"(?m)(?:^|`|bin/|&& )zhiwei ([a-z]+)", text))
+    assert used
+    assert used <= commands
+    assert set(re.findall(r"ZHIWEI_[A-Z_]+", text)) <= known | {"ZHIWEI_NEW_DATABASE_KEY"}
