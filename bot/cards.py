@@ -139,9 +139,7 @@ def _pieces(text: str) -> list[str]:
             and not is_wide
             and not pieces[-1].endswith(" ")
             and ord(pieces[-1][-1]) <= 0x2E80
-        ):
-            pieces[-1] += character
-        elif pieces and character in "，。、；：！？）」』”’…,.;:!?)":
+        ) or (pieces and character in "，。、；：！？）」』”’…,.;:!?)"):
             pieces[-1] += character
         else:
             pieces.append(character)

@@ -33,7 +33,7 @@ def font_path() -> Path:
 
 @lru_cache(maxsize=1)
 def _covered() -> frozenset[int]:
-    from fontTools.ttLib import TTFont
+    from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
 
     with TTFont(font_path(), lazy=True) as font:
         return frozenset(font.getBestCmap() or {})

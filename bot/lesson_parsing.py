@@ -12,7 +12,11 @@ import re
 import sys
 import zipfile
 from html.parser import HTMLParser
+from typing import TYPE_CHECKING
 from xml.parsers import expat
+
+if TYPE_CHECKING:
+    from pypdf import PdfReader
 
 MEMORY_BYTES = 700 * 1024 * 1024
 CPU_SECONDS = 12
@@ -227,25 +231,26 @@ def _pdf(content: bytes) -> tuple[str, str]:
     from pypdf.errors import PyPdfError
 
     try:
-        reader = PdfReader(io.BytesIO(content), strict=False)
-        if reader.is_encrypted and not reader.decrypt(""):
-            raise UnusableError("encrypted")
-        if len(reader.pages) > MAX_PAGES:
-            raise UnusableError("pages")
-        pages: list[str] = []
-        n_characters = 0
-        for page in reader.pages:
-            pages.append(page.extract_text())
-            n_characters += len(pages[-1])
-            if n_characters > MAX_CHARACTERS:
-                break
-        title = str((reader.metadata.title if reader.metadata else "") or "")
-    except UnusableError:
-        raise
+        title, pages = _pdf_pages(PdfReader(io.BytesIO(content), strict=False))
     except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, IndexError, OSError):
         raise UnusableError("broken") from None
     text = "\n".join(pages)
     return title or _heading(text), text
+
+
+def _pdf_pages(reader: PdfReader) -> tuple[str, list[str]]:
+    if reader.is_encrypted and not reader.decrypt(""):
+        raise UnusableError("encrypted")
+    if len(reader.pages) > MAX_PAGES:
+        raise UnusableError("pages")
+    pages: list[str] = []
+    n_characters = 0
+    for page in reader.pages:
+        pages.append(page.extract_text())
+        n_characters += len(pages[-1])
+        if n_characters > MAX_CHARACTERS:
+            break
+    return str((reader.metadata.title if reader.metadata else "") or ""), pages
 
 
 def _limit_resources() -> None:

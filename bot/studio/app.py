@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from bot.studio import chat, coverage, door, golden, pairings, pictures
+from bot.studio import catalogue, chat, coverage, door, figures, golden, pairings, people, pictures
 from bot.studio.security import BodyLimit, LoopbackOnly, SecureAnswers
 from bot.studio.sessions import Role
 from bot.studio.visit import Handler, Studio, endpoint, utc_now
@@ -47,6 +47,16 @@ _PAGES: tuple[tuple[str, str, Handler, Role | None], ...] = (
     ("POST", "/golden/run", golden.run, Role.CREATOR),
     ("POST", "/golden/delete", golden.delete, Role.CREATOR),
     ("GET", "/coverage", coverage.show, Role.CREATOR),
+    ("GET", "/catalogue", catalogue.show, Role.CREATOR),
+    ("POST", "/catalogue/import", catalogue.preview, Role.CREATOR),
+    ("GET", "/catalogue/problems/{digest}", catalogue.problems, Role.CREATOR),
+    ("POST", "/catalogue/publish", catalogue.publish, Role.ADMIN),
+    ("POST", "/catalogue/rollback", catalogue.rollback, Role.ADMIN),
+    ("GET", "/figures", figures.show, Role.ADMIN),
+    ("GET", "/figures/{name}.png", figures.plot, Role.ADMIN),
+    ("GET", "/figures/{name}.csv", figures.table, Role.ADMIN),
+    ("GET", "/people", people.ask, Role.ADMIN),
+    ("POST", "/people", people.show, Role.ADMIN),
 )
 
 

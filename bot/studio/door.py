@@ -19,7 +19,7 @@ from bot.studio.sessions import (
     verify_init_data,
     verify_login,
 )
-from bot.studio.visit import LANGUAGE_COOKIE, Visit, local_path, sign_in_ways, to
+from bot.studio.visit import LANGUAGE_COOKIE, Visit, local_path, telegram_url, to
 from data.vocabulary import Language
 
 _MOST_PROOFS = 10_000
@@ -47,7 +47,7 @@ async def front(visit: Visit) -> Response:
 
 
 async def sign_in_page(visit: Visit) -> Response:
-    return visit.page("sign_in.html", **sign_in_ways(visit))
+    return visit.page("sign_in.html", telegram_url=telegram_url(visit))
 
 
 async def sign_in(visit: Visit) -> Response:

@@ -228,7 +228,7 @@ def open_visit(studio: Studio, request: Request) -> Visit:
 async def _answer(visit: Visit, handler: Handler, role: Role | None) -> Response:
     request = visit.request
     if role is not None and role not in visit.roles:
-        return visit.page("sign_in.html", status=403, **sign_in_ways(visit))
+        return visit.page("sign_in.html", status=403, telegram_url=telegram_url(visit))
     if request.method == "POST":
         try:
             visit.form = await request.form(
@@ -247,20 +247,17 @@ async def _answer(visit: Visit, handler: Handler, role: Role | None) -> Response
         )
 
 
-def sign_in_ways(visit: Visit) -> dict[str, object]:
-    """What the sign-in page offers: Telegram's own page, when a bot is known."""
+def telegram_url(visit: Visit) -> str:
+    """The address at which Telegram asks a person whether they want to sign in; empty without a bot."""
     settings = visit.studio.wired.settings
     if not visit.studio.is_public or settings.telegram_token is None:
-        return {"telegram_url": ""}
+        return ""
     bot_id = settings.telegram_token.get_secret_value().partition(":")[0]
     origin = f"{visit.request.url.scheme}://{visit.request.url.netloc}"
-    return {
-        "telegram_url": (
-            f"https://oauth.telegram.org/auth?bot_id={quote(bot_id)}"
-            f"&origin={quote(origin, safe='')}"
-            f"&return_to={quote(origin + '/sign-in', safe='')}"
-        )
-    }
+    return (
+        f"https://oauth.telegram.org/auth?bot_id={quote(bot_id)}"
+        f"&origin={quote(origin, safe='')}&return_to={quote(origin + '/sign-in', safe='')}"
+    )
 
 
 def _keep_session(visit: Visit, response: Response) -> None:
