@@ -156,7 +156,7 @@ def _traceable(model: Any) -> Any:
     """Wrap the model as a function of word vectors and mask, pooling and normalising inside."""
     import torch
 
-    class Network(torch.nn.Module):  # type: ignore[misc] # torch is Any to mypy here
+    class Network(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.transformer = model[0].auto_model
