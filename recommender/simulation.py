@@ -38,7 +38,7 @@ from recommender.constraints import Constraints
 from recommender.evaluation import cascade, per_position
 from recommender.features import Background
 from recommender.guard import refusals
-from recommender.learned_scorer import LearnedScorer, blend, learned_weight
+from recommender.learned_scorer import LearnedScorer, learned_weight
 from recommender.logged import LoggedSlates, joined, logged_slates, placings, slate_log
 from recommender.policy import (
     Policy,
@@ -51,6 +51,7 @@ from recommender.predictor import LearnedPredictor
 from recommender.profile import UserProfile, fold_profile
 from recommender.promotion import RewardModel, gate
 from recommender.recommend import Recommender
+from recommender.rescoring import feature_column, rescored
 from recommender.scoring import MatchScorer, Scored, Scorer
 from recommender.simulated_people import (
     EXAMINED,
@@ -502,8 +503,12 @@ class _Arm:
         verdict = gate(
             trained.report,
             trained.holdout,
-            candidate_scores=_scores(trained.holdout, trained.predictor, n_labelled),
-            in_force_scores=_scores(trained.holdout, self.predictor, self.n_labelled),
+            candidate_scores=rescored(
+                trained.holdout, trained.predictor, learned_weight(n_labelled)
+            ),
+            in_force_scores=rescored(
+                trained.holdout, self.predictor, learned_weight(self.n_labelled)
+            ),
             parameters=parameters_for(self.n_slates),
             safety_violations=self.n_violations,
             rng=np.random.default_rng([self.seed, round_, 7]),
@@ -520,9 +525,9 @@ class _Arm:
         """Estimate other policies from this round's log, and compare with what is true."""
         rng = np.random.default_rng([self.seed, round_, 3])
         targets = {
-            "uniform": (_match_scores(log), replace(parameters, exploration_rate=1.0)),
-            "match_only": (_match_scores(log), parameters),
-            "popularity": (_column(log, "popularity"), parameters),
+            "uniform": (feature_column(log, "match"), replace(parameters, exploration_rate=1.0)),
+            "match_only": (feature_column(log, "match"), parameters),
+            "popularity": (feature_column(log, "popularity"), parameters),
         }
         if self.predictor is not None:
             targets["greedier"] = (log.scores, replace(parameters, temperature_in_sd=0.25))
@@ -547,38 +552,6 @@ class _Arm:
                         is_refused=estimate.is_refused,
                     )
                 )  # fmt: skip
-
-
-def _column(log: LoggedSlates, name: str) -> Floats:
-    from recommender.features import FEATURES
-
-    return np.asarray(log.features[:, :, FEATURES.index(name)], dtype=np.float64)
-
-
-def _match_scores(log: LoggedSlates) -> Floats:
-    return _column(log, "match")
-
-
-def _scores(log: LoggedSlates, predictor: LearnedPredictor | None, n_labelled: int) -> Floats:
-    """(n, M) what `LearnedScorer` would have scored the logged candidates."""
-    match = _match_scores(log)
-    if predictor is None:
-        return match
-    return rescored(log, predictor, match, learned_weight(n_labelled))
-
-
-def rescored(
-    log: LoggedSlates, predictor: LearnedPredictor, match: Floats, weight: float
-) -> Floats:
-    """(n, M) blended scores of the logged candidates; NaN beyond the pool."""
-    scores = np.full(log.scores.shape, np.nan)
-    there = ~np.isnan(log.scores)
-    predicted = np.full(log.scores.shape, np.nan)
-    predicted[there] = predictor.predict(log.features[there])
-    for row in range(len(log)):
-        k = there[row]
-        scores[row, k] = blend(match[row, k], predicted[row, k], weight)
-    return scores
 
 
 def _rate(likes: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]) -> RoundRate:

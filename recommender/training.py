@@ -156,6 +156,33 @@ def train(
     return Trained(predictor=predictor, content=content, report=report, holdout=log.rows(late))
 
 
+def judge_again(
+    log: LoggedSlates,
+    predictor: LearnedPredictor,
+    *,
+    in_force: LearnedPredictor | None,
+    seed: int,
+) -> tuple[TrainingReport, LoggedSlates]:
+    """Report on a finished model with a newer log; only its latest slates are judged by.
+
+    Raises:
+        InvalidInput: too little is labelled.
+    """
+    late = _is_late(log)
+    early, test = log.rows(~late).impressions(), log.rows(late).impressions()
+    if len(np.unique(test.labels)) < 2 or not len(early):
+        raise InvalidInput(
+            f"the latest {len(test)} impressions do not hold both likes and others; wait for "
+            "more replies"
+        )
+    fitting = early.rows(early.users % _CALIBRATION_ONE_IN != 0)
+    report = _report(
+        predictor, log.impressions(), fitting, test, in_force=in_force, seed=seed, trials=(),
+        tell=_silent, with_effects=False,
+    )  # fmt: skip
+    return report, log.rows(late)
+
+
 def _silent(what: str, done: int, total: int) -> None:
     return None
 
