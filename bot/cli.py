@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,10 +12,11 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from bot.console import configure_logging, err, errors_in_one_line, out, progress_board
-from bot.settings import Settings, load_settings
+from bot import catalogue_commands, maintenance
+from bot.console import AsJson, configure_logging, err, out, print_json, wired
+from bot.settings import Settings
 from bot.terminal import TerminalChat, typed_lines, utc_now
-from bot.wiring import Wired, imported_path, read_catalogue
+from bot.wiring import Wired, read_catalogue
 from data.errors import InvalidInput, SettingsError
 
 # Rich's Markdown help joins the lines of an example; plain text keeps them apart.
@@ -30,20 +26,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Zhiwei 知味: three fresh foods that go with the lesson you just finished.",
 )
-index_app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Build or describe the index."
-)
-import_app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Import items or lessons."
-)
-evaluate_app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Judge matching and policies."
-)
-app.add_typer(index_app, name="index")
-app.add_typer(evaluate_app, name="evaluate")
-app.add_typer(import_app, name="import")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 NO_TELEGRAM = (
     "No Telegram token is set, so the chat opens here. "
     "For Telegram: ask @BotFather for a token and set ZHIWEI_TELEGRAM_TOKEN."
@@ -55,18 +37,6 @@ def options(
     verbose: Annotated[bool, typer.Option("--verbose", help="Log what happens.")] = False,
 ) -> None:
     configure_logging(verbose=verbose)
-
-
-@contextmanager
-def wired() -> Iterator[Wired]:
-    """Settings read, parts joined on demand, progress shown, errors in one line."""
-    with errors_in_one_line(), progress_board() as board:
-        parts = Wired(load_settings(), tell=board.tell)
-        try:
-            yield parts
-        finally:
-            if "store" in parts.__dict__:
-                parts.store.close()
 
 
 def _ready(parts: Wired) -> None:
@@ -184,166 +154,6 @@ def _moment(text: str) -> datetime:
     return moment
 
 
-@index_app.command("build")
-def index_build() -> None:
-    """Embed and index the catalogue; only what changed is embedded again.
-
-    Example:
-      zhiwei index build
-    """
-    with wired() as parts:
-        parts.build_index()
-        _print_index(parts, as_json=False)
-
-
-@index_app.command("info")
-def index_info(as_json: AsJson = False) -> None:
-    """Describe the index in force.
-
-    Example:
-      zhiwei index info --json
-    """
-    with wired() as parts:
-        _print_index(parts, as_json=as_json)
-
-
-def _print_index(parts: Wired, *, as_json: bool) -> None:
-    snapshot = parts.snapshots.current()
-    manifest = {**asdict(snapshot.manifest), "snapshot": snapshot.name}
-    if as_json:
-        print_json(manifest)
-        return
-    for name, value in manifest.items():
-        out.print(Text(f"{name:>18}  {value}"))
-
-
-def print_json(value: object) -> None:
-    """One JSON document on standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
-
-
-@app.command()
-def match(
-    items: Annotated[Path, typer.Option(help="Items: JSONL, CSV or TSV.")],
-    lessons: Annotated[Path, typer.Option(help="Lessons: JSONL, CSV or TSV.")],
-    out_path: Annotated[Path, typer.Option("--out", help="Run file to write (TSV).")],
-    top_k: Annotated[int, typer.Option(min=1, max=1000, help="Ranks per lesson.")] = 20,
-) -> None:
-    """Rank the items of any catalogue for any lessons.
-
-    Writes `lesson_id, rank, item_id, score` and `lesson_id, ABSTAIN` for lessons with which
-    nothing should be offered.
-
-    Example:
-      zhiwei match --items items.jsonl --lessons lessons.jsonl --out run.tsv --top-k 20
-    """
-    from bot.batch import match_files
-
-    with wired() as parts, tempfile.TemporaryDirectory() as scratch:
-        problems = match_files(
-            items, lessons, out_path, embedder=parts.embedder, scratch=Path(scratch) / "index",
-            top_k=top_k, tell=parts.tell,
-        )  # fmt: skip
-        for problem in problems:
-            err.print(f"warning: {problem}", style="yellow", markup=False)
-
-
-@app.command()
-def understand(
-    source: Annotated[Path, typer.Option("--in", help="JSONL with id and text.")],
-    out_path: Annotated[Path, typer.Option("--out", help="JSONL with id, intent and slots.")],
-) -> None:
-    """Tell what messages mean: intent and slots.
-
-    Example:
-      zhiwei understand --in utterances.jsonl --out predictions.jsonl
-    """
-    from bot.batch import understand_file
-    from bot.understanding.understand import Understander
-
-    with wired() as parts:
-        n = understand_file(source, out_path, understander=Understander(parts.embedder))
-        err.print(f"{n} messages understood")
-
-
-@evaluate_app.command("match")
-def evaluate_match_command(
-    folder: Annotated[str, typer.Argument(metavar="SET", help="`samples`, or a folder.")],
-    lessons: Annotated[str, typer.Option(help="Lessons file without .jsonl.")] = "",
-    without: Annotated[
-        list[str] | None, typer.Option(help="Leave a part out; may be repeated.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Match a judged set and print one row of the ablation table.
-
-    Examples:
-      zhiwei evaluate match samples
-      zhiwei evaluate match recipes_en --lessons lessons_intro --without topics
-    """
-    from bot.evaluating import evaluate_match
-
-    with wired() as parts, tempfile.TemporaryDirectory() as scratch:
-        figures = evaluate_match(
-            folder, embedder=parts.embedder, scratch=Path(scratch) / "index",
-            lessons_name=lessons, without=without or (), tell=parts.tell,
-        )  # fmt: skip
-        if as_json:
-            print_json(asdict(figures))
-            return
-        for name, value in asdict(figures).items():
-            shown = f"{value:.3f}" if isinstance(value, float) else str(value)
-            out.print(Text(f"{name:>18}  {shown}"))
-
-
-@import_app.command("items")
-def import_items(file: Annotated[Path, typer.Argument(help="CSV, TSV or JSONL.")]) -> None:
-    """Check a catalogue, put it into force and build its index.
-
-    Example:
-      zhiwei import items catalogue.csv
-    """
-    from data.importing import read_items
-
-    with wired() as parts:
-        _take_over(parts, file, "items", read_items(file))
-        parts.build_index()
-        _print_index(parts, as_json=False)
-
-
-@import_app.command("lessons")
-def import_lessons(file: Annotated[Path, typer.Argument(help="CSV, TSV or JSONL.")]) -> None:
-    """Check lessons and put them into force.
-
-    Example:
-      zhiwei import lessons lessons.jsonl
-    """
-    from data.importing import read_lessons
-
-    with wired() as parts:
-        _take_over(parts, file, "lessons", read_lessons(file))
-
-
-def _take_over(parts: Wired, file: Path, kind: str, found: object) -> None:
-    """Keep the file as it came; every start reads and checks it again."""
-    from data.importing import Import
-
-    if not isinstance(found, Import):
-        raise TypeError(kind)
-    for problem in found.problems:
-        err.print(f"problem: {problem}", style="yellow", markup=False)
-    if not found.records:
-        raise InvalidInput(f"{file} has no usable row, so nothing was changed")
-    target = imported_path(parts.settings, kind, file.suffix.lower())
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.new")
-    temporary.write_bytes(file.read_bytes())
-    for old in target.parent.glob(f"{kind}.*"):
-        old.unlink()
-    temporary.replace(target)
-    out.print(f"{len(found.records)} {kind} in force, {len(found.problems)} problems")
-
-
 @app.command()
 def stats(
     period: Annotated[str, typer.Argument(help="7d, 30d or all.")] = "30d",
@@ -424,6 +234,35 @@ def backup(target: Annotated[Path, typer.Argument(help="File to write.")]) -> No
         key = settings.database_key.get_secret_value() if settings.database_key else None
         back_up(settings.database_path, target, at=utc_now(), key=key)
         out.print(f"backed up to {target}")
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Default from ZHIWEI_HOST.")] = "",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Default from ZHIWEI_PORT.")] = 0,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open a browser.")] = False,
+) -> None:
+    """Serve the studio: chat, pairings, catalogue and figures in a browser.
+
+    On a loopback address anybody at this machine may use it; elsewhere it demands sign-in.
+
+    Example:
+      zhiwei serve --open
+    """
+    from bot.studio.server import serve as serve_studio
+
+    with wired() as parts:
+        _ready(parts)
+        serve_studio(
+            parts,
+            host=host or parts.settings.host,
+            port=port or parts.settings.port,
+            open_browser=open_browser,
+        )
+
+
+catalogue_commands.register(app)
+maintenance.register(app)
 
 
 def main() -> None:

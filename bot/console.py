@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bot.redaction import install_redaction
+from bot.settings import load_settings
+from bot.wiring import Wired
 from data.errors import ZhiweiError
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -72,6 +77,23 @@ def errors_in_one_line() -> Iterator[None]:
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+
+
+@contextmanager
+def wired() -> Iterator[Wired]:
+    """Settings read, parts joined on demand, progress shown, errors in one line."""
+    with errors_in_one_line(), progress_board() as board:
+        parts = Wired(load_settings(), tell=board.tell)
+        try:
+            yield parts
+        finally:
+            if "store" in parts.__dict__:
+                parts.store.close()
+
+
+def print_json(value: object) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
 
 
 def configure_logging(*, verbose: bool) -> None:
