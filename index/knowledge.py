@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from data.catalogue import Catalogue, Item, ItemId
-from data.food_knowledge import FoodId, load_foods
+from data.food_knowledge import FoodId, food_closure, load_foods
 from data.mentions import MentionScanner, has_han, normalised
 from data.topic_knowledge import load_dishes, load_patterns, load_topics
 from data.vocabulary import CATEGORY_GROUPS
@@ -26,6 +26,9 @@ from index.lexical import normalize
 
 VIEWS = ("title", "text", "dish", "pattern", "topic", "staple", "doubt", "avoid")
 MAIN_LINK, SIDE_LINK = 1.0, 0.6
+_TAIL = re.compile(r"\s(?:in|with|for|from)\s|[(（,]", re.IGNORECASE)
+_COMPOSED = frozenset({"ready_to_eat", "frozen", "snack", "sweet"})
+"""Categories whose items are made of foods of other categories."""
 _BINDING = 0.4
 """From this strength on a topic's `avoid` list is binding, unless another topic asks for the food
 more strongly: a lesson on capsaicin wants chillies, whatever its sentence on children says."""
@@ -336,16 +339,30 @@ class KnowledgeIndex:
 
 
 def _links(item: Item) -> dict[FoodId, float]:
-    """Both languages put the head of a name last: "tomato soup", 番茄汤."""
+    """The foods that an item's names name, with the strength of the link.
+
+    Both languages put the head of a name last ("tomato soup", 番茄汤), before any "in", "with" or
+    "for". A food of another kind than the item's category is a part of it, not what it is.
+    """
     links: dict[FoodId, float] = {}
+    heads: set[FoodId] = set()
     for name in (item.name_zh, item.name_en):
-        mentions = find_foods(name)
-        for position, mention in enumerate(mentions):
-            is_head = mention.start == mentions[-1].start
-            strength = MAIN_LINK if is_head else SIDE_LINK
-            links[mention.food_id] = max(links.get(mention.food_id, 0.0), strength)
-            del position
-    return links
+        mentions = [m for m in find_foods(name) if not m.is_denied]
+        if not mentions:
+            continue
+        tail = _TAIL.search(name)
+        end = tail.start() if tail and mentions[0].start < tail.start() else len(name)
+        last = max(m.start for m in mentions if m.start <= end)
+        heads |= {m.food_id for m in mentions if m.start == last}
+        links |= dict.fromkeys((m.food_id for m in mentions), SIDE_LINK)
+    # Where the other language is more exact ("fish", 鳕鱼), its food speaks for the wider one.
+    wider = {kind for food in heads for kind in food_closure(food)}
+    foods = load_foods()
+    of_its_kind = {food for food in heads - wider if foods[food].category == item.category}
+    is_composed = item.category in _COMPOSED
+    main = of_its_kind or (set() if is_composed else heads - wider)
+    links |= dict.fromkeys(main, MAIN_LINK)
+    return {food: strength for food, strength in links.items() if food not in wider}
 
 
 def _count_mentions(
