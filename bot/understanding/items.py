@@ -67,6 +67,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], int | None], ...] = (
         ),
         3,
     ),
+    (re.compile(r"\b(?:choose|pick|take|want|go with) (?:the )?last(?=\W*$)"), 3),
     (
         re.compile(
             r"\b(?:the |that )?(?:middle|centre|center)(?: one| item| option| pick)?\b(?! of)"
@@ -84,7 +85,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], int | None], ...] = (
     ),
     (
         re.compile(
-            r"(?:最后那(?!段|节|课|集|讲|章|次|天|道题|部分|个知识)|(?:选|要|换|是|留|拿|把|对)最后的?(?=$|[，。！!吧换的])|尾一个|垫底|最后一个|压轴|殿后|殿底|收尾)(?:个|款|样)?"
+            r"(?:最后那(?!段|节|课|集|讲|章|次|天|道题|部分|个知识)|(?:选|要|换|是|留|拿|把|对|那个)最后的?(?=$|[，,。！!吧换的])|尾一个|垫底|最后一个|压轴|殿后|殿底|收尾)(?:个|款|样)?"
         ),
         3,
     ),

@@ -43,7 +43,7 @@ _MAX_BEFORE = re.compile(
     r"under|below|less than|max(?:imum)?(?: of)?|up to|at most|no more than|not more than|not over|nothing over|nothing above|within|budget(?: is| of|:|'s)?(?: about| around)?|"
     r"cheaper than|limit(?: is| of| to| me to| it to|'s)?|cap(?: is| of| at| it at|ped at| me at|'s)?|only have|only got|i have|i've got|i got|got|just|no higher than|stay under|keep (?:it|everything|things) (?:under|below|to)|"
     r"spend(?: about| around| up to)?|around|about|over|above|more than|beyond|exceed(?:s|ing)?|past|not exceed(?:ing)?|for|a max of|maximum of|set to|=|left with|costs?|"
-    r"less then|undr|lower than|ceiling of|roughly|don't go over|not go over|inside|at)\s*(?:就|只|在|是|：|:|about|around|the|a|my)?[\s-]*$"
+    r"less then|undr|lower than|ceiling of|roughly|don't go over|not go over|inside|at)\s*(?:就|只|在|是|：|:|[，,]\s*|花|掏|出|付|给|用|about|around|the|a|my)?[\s-]*$"
 )
 _MIN_BEFORE = re.compile(
     r"(?:至少|最少|起码|不低于|不少于|不小于|(?<!不)(?<!别)(?<!要)(?<!能)高于|(?<!不)(?<!别)(?<!要)(?<!能)(?<!得)超过|(?<!不)大于|"
@@ -55,15 +55,15 @@ _NEGATED_OVER = re.compile(
 _RANGE_LINK = re.compile(r"\s*(?:到|至|-|–|~|～|—|to|and)\s*(?:¥|￥|\$|us\$)?\s*$")
 
 _CHEAPER = re.compile(
-    r"便宜|实惠|划算|平价|太贵|贵了|好贵|真贵|超预算|超出预算|省钱|经济(?:点|实|型)|性价比|穷|(?:掏|花|出)(?:这么|那么)多(?:的)?钱|划不来|抢钱|不(?:要|用)?(?:太|那么|这么|怎么|要太)?贵|贵的(?:就|都|一律)?(?:别|不|免)|就是贵|(?:去掉|拿掉|删掉|除掉)[^，。]{0,4}贵|砍(?:一半|价|掉)|压(?:一)?压|往下压|别(?:太|那么|这么|整太|搞太|给我太)?贵|(?:有点|有些|偏|这么|那么|死|忒|老|挺|贼|也太|过于|略|嫌|咋这么|都)贵|贵得|贵死|贵(?:啊|呀|哇|欸|耶|吧|咯|喽|哦)|平(?:啲|d)|降降价|低价|价格低|价(?:格)?(?:太|有点)?高|买不起|吃不起|吃土|囊中羞涩|肉疼|肉痛|打折|特价|亲民|钱包(?:在)?(?:哭|受不了|疼)|不值这?个?(?:价|钱)|贵咗|太烧钱|省着|白菜价|没(?:什么)?钱|月底"
-    r"|(?<!how )\b(?:cheap\w*|(?:half|cut|halve|lower|drop) (?:that|the|my) price|price in half|(?:more than|over what) (?:i|we) can|(?:i'?m|we'?re|am|so|bit|kinda|totally|flat|dead) broke|affordable|inexpensive|less expensive|less pricey|less money|economical|bargains?|budget[- ]friendly|on a budget|tight budget|over (?:my |the )?budget|"
+    r"(?<!便宜是)便宜(?!是便宜)|实惠|划算|平价|太贵|贵了|好贵|真贵|超预算|超出预算|省钱|经济(?:点|实|型)|性价比|穷|(?:掏|花|出)(?:这么|那么)多(?:的)?钱|划不来|抢钱|不(?:要|用)?(?:太|那么|这么|怎么|要太)?贵|贵的(?:就|都|一律)?(?:别|不|免)|就是贵|(?:去掉|拿掉|删掉|除掉)[^，。]{0,4}贵|砍(?:一半|价|掉)|压(?:一)?压|往下压|别(?:太|那么|这么|整太|搞太|给我太)?贵|(?:有点|有些|偏|这么|那么|死|忒|老|挺|贼|也太|过于|略|嫌|咋这么|都)贵|贵得|贵死|贵(?:啊|呀|哇|欸|耶|吧|咯|喽|哦)|平(?:啲|d)|降降价|低价|价格低|价(?:格)?(?:太|有点)?高|买不起|吃不起|吃土|囊中羞涩|肉疼|肉痛|打折|特价|亲民|钱包(?:在)?(?:哭|受不了|疼)|不值这?个?(?:价|钱)|贵咗|太烧钱|省着|白菜价|没(?:什么)?钱|月底|预算(?:不高|不多|有限|很?紧|低|不够)|价格打|伤不起|唔(?:好|要)?(?:咁|太)贵"
+    r"|(?<!how )\b(?:cheap\w*|(?:half|cut|halve|lower|drop) (?:that|the|my) price|price in half|(?:more than|over what) (?:i|we) can|(?:i'?m|we'?re|am|so|bit|kinda|totally|flat|dead) broke|affordable|inexpensive|less expensive|less pricey|less money|economical|bargains?|budget[- ]friendly|on a budget|tight budget|(?:small|low|limited) budget|budget (?:is |'s )?(?:\w+ )?(?:low|small|tight|limited|doesn'?t (?:stretch|allow)|won'?t stretch)|over (?:my |the )?budget|"
     r"out of my (?:budget|price range)|pricey|costly|save money|overpriced|cost(?:s)? (?:less|too much|a fortune)|a rip[- ]?off|steep|lower (?:the )?price\w*|low[- ]cost|"
     r"too (?:\w+ )?expensive|so expensive|not (?:too |so |that |very )?expensive|expensive for me|nothing expensive|don'?t want (?:anything )?expensive|can'?t afford|more reasonable|thrifty|wallet|rich for (?:my|our) (?:blood|wallet|taste)|better value|good value|"
     r"expensive(?! (?:is|ones? (?:is|are) (?:ok|fine)))|arm and a leg|break the bank|dear for|bit dear|too dear|too much money|penny|pennies|skint|cheaply|frugal)"
 )
 _PRICIER = re.compile(
     r"贵(?:一)?(?:点|些)(?:儿)?(?:的)?(?:也|没|都|无|可|$|的|，|,)|贵点|再贵|更贵|高档|上档次|档次|高级|高端|豪华|不差钱|奢侈|(?:不怕|不嫌|不在乎|无所谓|别怕)贵|贵(?:的|也)?(?:没事|没关系|也行|无妨|也可以|都行|也无所谓)|精品|预算(?:可以)?(?:往上|提高|加|多|高|充足)|加(?:点)?预算|多花(?:点|些)|想要贵|(?<!不)要贵的|要(?:买)?贵(?:一)?(?:点|些)|名贵|好一点的牌子|顶级|讲究(?:点|些|一点)|更好的|加钱|大方点|不缺钱|拿不出手|升级"
-    r"|\b(?:fanc(?:y|ier)(?! (?:a|some|the|something|anything|noodles|fish|it|that))|upscale|premium|posh\w*|splurge|(?<!less )(?<!too )more expensive|pricier|high[- ]?end|spend (?:a bit |a little |some )?more|more to spend|luxur\w+|top[- ]shelf|more upmarket|upmarket|"
+    r"|钱不是(?:问题|事)|\b(?:(?<!\bi )(?<!\bwe )(?<!you )(?<!i'd )(?<!'t )(?<!really )(?<!also )fanc(?:y|ier)(?! (?:a|some|the|something|anything|noodles|fish|it|that))|upscale|premium|posh\w*|splurge|(?<!less )(?<!too )more expensive|pricier|high[- ]?end|spend (?:a bit |a little |some )?more|more to spend|luxur\w+|top[- ]shelf|more upmarket|upmarket|"
     r"money (?:is no|isn'?t an?|no) (?:object|issue|problem)|gourmet|deluxe|class(?:y|ier)|swanky|bigger budget|top quality|pay (?:a bit |a little )?more|fancier|budget (?:is |can )?(?:go )?(?:higher|bigger)|higher budget|nicer and pricier|step up|don'?t mind (?:paying|spending)|more high class|expensive (?:is|ones? (?:is|are)) (?:ok|fine)|extra cash|extra money|cost(?:s)? more|raise (?:the|my) budget)"
 )
 
@@ -190,7 +190,7 @@ def _role(before: str, after: str, has_unit: bool) -> str | None:
 
 def _is_price_context(folded: str, before: str, after: str) -> bool:
     return bool(
-        re.search(r"预算|价|钱|budget|price|between|spend|之间|区间|cost", folded)
+        re.search(r"预算|价|钱|budget|price|range|between|spend|之间|区间|cost", folded)
         or _MAX_AFTER.match(after)
         or _MAX_BEFORE.search(before)
     )

@@ -26,7 +26,7 @@ _ALLERGEN_NAMES = frozenset(
     ["gluten", "麸质", "麦麸", "sulphite", "sulphites", "sulfite", "sulfites", "亚硫酸盐", "lupin"]
 )
 """Substances rather than foods: a rule about them is a rule about an allergen."""
-_HOT_FOODS = frozenset(["辣椒", "chilli", "chili", "pepper", "spice", "spices"])
+_HOT_FOODS = frozenset(["辣椒", "辣味", "香辣味", "chilli", "chili", "pepper", "spice", "spices"])
 """Where a taste is asked for, these words say how hot, and name no food."""
 _READY_GOODS = frozenset(
     ["即食", "熟食", "现成", "预制菜", "方便食品", "半成品", "instant", "premade", "pre-made"]
