@@ -64,7 +64,7 @@ class ButtonSigner:
         return Press(action, argument)
 
     def _mac(self, user_key: UserKey, action: str, argument: str) -> str:
-        message = "\x1f".join((VERSION, user_key, action, argument)).encode()
+        message = "\x1f".join((VERSION, user_key, action, argument)).encode("utf-8", "replace")
         digest = hmac.new(self.secret, message, hashlib.sha256).digest()[:_MAC_BYTES]
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
