@@ -26,6 +26,7 @@ class LessonCoverage:
     lesson: Lesson
     rows: tuple[Row, ...]
     """The first three, the weak ones included."""
+    offered: tuple[Row, ...]
     is_silent: bool
 
     @property
@@ -56,11 +57,15 @@ def cover(
     offered: set[ItemId] = set()
     for lesson in lessons:
         if lesson.audience == "minors":
-            covered.append(LessonCoverage(lesson=lesson, rows=(), is_silent=True))
+            covered.append(LessonCoverage(lesson=lesson, rows=(), offered=(), is_silent=True))
             continue
         found = preview(engine, Ask().of_lesson(lesson), rules, at=at, shown=_TOP)
-        covered.append(LessonCoverage(lesson=lesson, rows=found.rows, is_silent=found.is_silent))
-        offered.update(row.item.item_id for row in found.rows if row.is_pinned or not row.is_below)
+        covered.append(
+            LessonCoverage(
+                lesson=lesson, rows=found.rows, offered=found.offered, is_silent=found.is_silent
+            )
+        )
+        offered.update(row.item.item_id for row in found.offered)
     return CoverageMap(
         lessons=tuple(sorted(covered, key=lambda c: (not c.is_silent, c.best))),
         unfound=tuple(item for item in engine.catalogue if item.item_id not in offered),

@@ -78,7 +78,7 @@ def check(
 ) -> Outcome:
     """Run one golden pairing against the engine in force."""
     found = preview(engine, ask_of(row), rules, at=at, shown=20)
-    offered = [r for r in found.rows if r.is_pinned or not r.is_below]
+    offered = found.offered
     expected = [ItemId(str(item_id)) for item_id in row.get("expected", ())]
     findings: list[Finding] = []
     if not expected and offered:
@@ -119,7 +119,7 @@ def _check_all(visit: Visit, rows: Rows) -> dict[str, Outcome]:
 async def save(visit: Visit) -> Response:
     ask = await asked_pairing(visit)
     found = await run_in_threadpool(preview, visit.engine, ask, visit.store.rules(), at=visit.at)
-    offered = [r.item for r in found.rows if r.is_pinned or not r.is_below][:KEPT]
+    offered = [row.item for row in found.offered[:KEPT]]
     row = as_row(ask, [item.item_id for item in offered], at=visit.at)
     await run_in_threadpool(
         _file(visit).change, lambda rows: [*(r for r in rows if r.get("id") != row["id"]), row]

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import numpy as np
 
+from bot.degradation import SteadyMatcher
 from bot.engine import Engine
 from data.catalogue import Item, Lesson, LessonId
 from data.events import CreatorRule, RuleKind, UserKey
@@ -112,6 +113,9 @@ class Preview:
     segments: tuple[Segment, ...]
     floor: float
     is_silent: bool
+    """Whether learners would get nothing, not even a pinned item."""
+    offered: tuple[Row, ...]
+    """The rows that learners could get, best first."""
     mode: str
     banned: tuple[Item, ...]
     """Items that a rule for this lesson keeps away."""
@@ -139,6 +143,9 @@ def preview(
         )
         for rank, hit in enumerate(hits[:shown], start=1)
     )
+    offered = tuple(
+        row for row in rows if row.is_pinned or not (matches.is_silent or row.is_below)
+    )
     return Preview(
         ask=ask,
         rows=rows,
@@ -147,7 +154,8 @@ def preview(
         n_eligible=may.n_eligible,
         segments=highlight(ask.text, [(row.rank, row.hit.evidence) for row in rows]),
         floor=matches.floor,
-        is_silent=matches.is_silent and not any(row.is_pinned for row in rows),
+        is_silent=not offered,
+        offered=offered,
         mode=str(matches.mode),
         banned=_banned(engine, ask, rules),
     )
@@ -155,7 +163,11 @@ def preview(
 
 def weighted(matcher: Matcher, weighting: Weighting) -> Matcher:
     """The matcher in force with other weights; what it has read is shared, not read again."""
-    if weighting.is_neutral or not isinstance(matcher, HybridMatcher):
+    if weighting.is_neutral:
+        return matcher
+    if isinstance(matcher, SteadyMatcher):
+        return replace(matcher, inner=weighted(matcher.inner, weighting))
+    if not isinstance(matcher, HybridMatcher):
         return matcher
     factors = {view: weighting.factor(g) for g, views in GROUPS.items() for view in views}
     weights = {v: w * factors.get(v, 1.0) for v, w in matcher.fusion.weights.items()}

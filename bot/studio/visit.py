@@ -181,7 +181,7 @@ class Visit:
         return HTMLResponse(markup, status_code=status)
 
     def refusal(self, key: str, *, status: int) -> Response:
-        return self.page("refused.html", status=status, message=self.words(key), title_key=key)
+        return self.page("refused.html", status=status, message=self.words(key))
 
 
 Handler = Callable[[Visit], Awaitable[Response]]
@@ -199,7 +199,11 @@ def endpoint(studio: Studio, handler: Handler, role: Role | None) -> Endpoint:
 
     async def answer(request: Request) -> Response:
         visit = open_visit(studio, request)
-        response = await _answer(visit, handler, role)
+        try:
+            response = await _answer(visit, handler, role)
+        finally:
+            # Uploads lie in temporary files until then.
+            await visit.form.close()
         _keep_session(visit, response)
         return response
 

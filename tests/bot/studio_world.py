@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import re
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,8 +20,17 @@ from bot.conversation import Conversation
 from bot.settings import Settings
 from bot.studio.app import build_app
 from bot.wiring import Wired
+from index import catalogue_index
 from index.embedding import Embedder
-from tests.fakes import FakeClock, ScriptedInterpreter, build_services, hashing
+from index.snapshot import SnapshotFolder
+from tests.fakes import (
+    NOON,
+    FakeClock,
+    ScriptedInterpreter,
+    build_services,
+    hashing,
+    sample_catalogue,
+)
 
 TOKEN = "1234567:" + "t" * 35
 
@@ -194,7 +206,19 @@ class Browser:
         return self
 
 
+@lru_cache(maxsize=1)
+def _built() -> Path:
+    """The index of the samples, built once; a studio over the samples starts with a copy."""
+    folder = Path(tempfile.mkdtemp(prefix="zhiwei-studio-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    snapshots = SnapshotFolder(folder / "index")
+    catalogue_index.build(sample_catalogue(), hashing(), snapshots, at=NOON)
+    return folder / "index"
+
+
 def parts_in(folder: Path, **settings: object) -> StudioParts:
+    if "catalogue" not in settings:
+        shutil.copytree(_built(), folder / "index", dirs_exist_ok=True)
     told = {"state": folder, "cache": folder / "cache", "secret": "a secret of the tests"}
     return StudioParts(Settings(_env_file=None, **{**told, **settings}))  # type: ignore[arg-type]
 

@@ -36,7 +36,7 @@
   // A refusal is an answer too: show its words in place instead of doing nothing.
   document.addEventListener("htmx:beforeSwap", (event) => {
     const status = event.detail.xhr.status;
-    if (status === 422 || status === 403 || status === 400) {
+    if ([400, 403, 404, 413, 422, 503].includes(status)) {
       event.detail.shouldSwap = true;
       event.detail.isError = false;
     }
