@@ -7,6 +7,7 @@ The eligibility mask is honoured on every rung: a broken part never shows what a
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 Popularity = Mapping[ItemId, float]
 POPULAR_WINDOW = timedelta(days=90)
 _FRESH_SECONDS = 300.0
+_HAN = re.compile(r"[\u3400-\u9fff]")
 WAITING_CHANNELS = frozenset({"telegram"})
 """Channels that deliver again: there a message waits for the store instead of being turned away."""
 _STORE_DOWN = {
@@ -137,13 +139,24 @@ def without_a_store(incoming: Incoming, default: Language) -> list[Reply]:
     Advice in an emergency needs no store. No food is named: without the store nobody knows what
     this person must not eat.
     """
-    language = language_for(incoming.sender.language_code, default)
-    if isinstance(incoming, TextMessage):
-        if any("\u3400" <= character <= "\u9fff" for character in incoming.text):
-            language = Language.ZH
-        if KeywordInterpreter().understand(incoming.text[:2_000]).is_emergency:
-            return [Reply(spans=plain(Words(language)("emergency")))]
+    language = spoken_language(incoming, default)
+    if is_emergency(incoming):
+        return [Reply(spans=plain(Words(language)("emergency")))]
     return [Reply(spans=plain(_STORE_DOWN[language]))]
+
+
+def is_emergency(incoming: Incoming) -> bool:
+    """Whether somebody may be reacting severely right now, by words alone."""
+    if not isinstance(incoming, TextMessage):
+        return False
+    return KeywordInterpreter().understand(incoming.text[:2_000]).is_emergency
+
+
+def spoken_language(incoming: Incoming, default: Language) -> Language:
+    """The language of the words themselves, else of the client; the store is not asked."""
+    if isinstance(incoming, TextMessage) and _HAN.search(incoming.text):
+        return Language.ZH
+    return language_for(incoming.sender.language_code, default)
 
 
 class SteadyConversation(Conversation):

@@ -21,6 +21,7 @@ from telegram.request import HTTPXRequest
 
 from bot.commits import Commits
 from bot.inbox import Inbox
+from bot.outage import OutageNotes
 from bot.outbox import Dispatcher, SendError
 from bot.sent_journal import SentJournal
 from bot.telegram_menu import KNOWN, register_menu
@@ -115,6 +116,7 @@ class TelegramRuntime:
         self._errands: set[asyncio.Task[Any]] = set()
         self._typing_at: dict[int, float] = {}
         self._told_admins_at = float("-inf")
+        self._outage = OutageNotes(options.language)
         self._is_stopping = False
 
     @property
@@ -188,21 +190,38 @@ class TelegramRuntime:
             StoreError: Nothing was taken.
         """
         at = self._clock()
-        await self.inbox.put(
-            [
-                InboxEntry(
-                    update_id=incoming_id(update),
-                    lane=self.turns.reader.lane(update),
-                    payload=json.dumps(minimised(update), ensure_ascii=False),
-                    received_at=at,
-                )
-                for update in updates
-            ]
-        )
+        entries = [
+            InboxEntry(
+                update_id=incoming_id(update),
+                lane=self.turns.reader.lane(update),
+                payload=json.dumps(minimised(update), ensure_ascii=False),
+                received_at=at,
+            )
+            for update in updates
+        ]
+        try:
+            await self.inbox.put(entries)
+        except StoreError:
+            self._errand(self._tell_of_outage(updates, at))
+            raise
         for update in updates:
             press = update.get("callback_query")
             if isinstance(press, dict):
                 self._answer_in_time(str(press.get("id", "")))
+
+    async def _tell_of_outage(self, updates: Sequence[Json], at: datetime) -> None:
+        for update in updates:
+            try:
+                received = self.turns.reader.read(update, at=at)
+            except (ValueError, KeyError, TypeError):
+                continue
+            if received.incoming is None or received.chat_id is None or not received.is_private:
+                continue
+            text = self._outage.note(received.chat_id, received.incoming, now=time.monotonic())
+            if text is not None:
+                # Past the outbox, which needs the store; the answer itself comes through it later.
+                with contextlib.suppress(TelegramError):
+                    await self.bot.send_message(received.chat_id, text)
 
     def is_full(self) -> bool:
         """Tell whether too much waits to take more."""
