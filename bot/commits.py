@@ -11,6 +11,7 @@ from data.errors import StoreError
 from data.store import EventStore
 
 T = TypeVar("T")
+GATHER_SECONDS = 0.002
 _Waiting = tuple[Callable[[], Any], "asyncio.Future[Any]"]
 
 
@@ -45,6 +46,8 @@ class Commits:
     async def _drain(self) -> None:
         try:
             while self._waiting:
+                # What comes a moment later comes along: a commit waits for the disk much longer.
+                await asyncio.sleep(GATHER_SECONDS)
                 batch = self._waiting[: self._at_most]
                 del self._waiting[: self._at_most]
                 await self._commit(batch)

@@ -169,11 +169,15 @@ class Dispatcher:
         self._pace = Pace(rates or Rates(), monotonic)
         self._slots = concurrency
         self._n_risky = 0
+        self._n_harmless = 0
+        self._off_wire: set[str] = set()
+        """Sent and in the journal, so that a crash does not repeat them; not committed yet."""
         self._journal = journal or SentJournal(None)
         self._first_backoff = first_backoff
         self._rng = rng or random.Random()
         self._answers: OrderedDict[str, _Queue] = OrderedDict()
         self._promotions: OrderedDict[str, _Queue] = OrderedDict()
+        self._presses: OrderedDict[str, _Queue] = OrderedDict()
         self._known: set[str] = set()
         self._finished: OrderedDict[str, None] = OrderedDict()
         self._is_behind = False
@@ -235,13 +239,15 @@ class Dispatcher:
             queues = self._answers
             if entry.message_class is MessageClass.PROMOTION:
                 queues = self._promotions
+            elif _is_free(entry):
+                queues = self._presses
             else:
                 self._no_answer_waits.clear()
             queues.setdefault(entry.address, _Queue()).entries.append(entry)
 
     def forget(self, user_key: UserKey, *, until: datetime) -> None:
         """Drop what waits for a person who had everything erased."""
-        for queues in (self._answers, self._promotions):
+        for queues in (self._answers, self._promotions, self._presses):
             for queue in queues.values():
                 gone = [
                     e for e in queue.entries if e.user_key == user_key and e.created_at < until
@@ -303,15 +309,20 @@ class Dispatcher:
     def _dispatch(self) -> float:
         """Begin every send that may begin; gives the seconds until another one may."""
         wait = REFILL_SECONDS
-        for queues, is_promotion in ((self._answers, False), (self._promotions, True)):
+        for queues, is_promotion in (
+            (self._presses, False),
+            (self._answers, False),
+            (self._promotions, True),
+        ):
             for address in list(queues):
+                if not self._has_slot(queues):
+                    # With thousands of chats waiting, looking at each of them costs more than it finds.
+                    break
                 queue = queues[address]
                 if not queue.entries and not queue.is_busy:
                     del queues[address]
                     continue
                 if queue.is_busy or not queue.entries:
-                    continue
-                if not self._has_slot(queue.entries[0]):
                     continue
                 if is_promotion and address in self._answers:
                     # The person waits for an answer; tips can wait.
@@ -330,22 +341,31 @@ class Dispatcher:
                     self._pace.spend(address, is_promotion=is_promotion)
                 # To the end of the round: the next free slot is somebody else's.
                 queues.move_to_end(address)
-                self._n_risky += not _is_harmless(queue.entries[0])
+                self._on_wire(queue.entries[0], 1)
                 task = asyncio.create_task(self._send(address, queue))
                 self._sending.add(task)
                 task.add_done_callback(self._ended)
         return wait
 
-    def _has_slot(self, entry: OutboxEntry) -> bool:
-        if _is_harmless(entry):
-            return len(self._sending) < 2 * self._slots
+    def _has_slot(self, queues: OrderedDict[str, _Queue]) -> bool:
+        if queues is self._presses:
+            return self._n_harmless < self._slots
         n_waiting = len(self._answers) + min(len(self._promotions), 4)
+        if self._n_harmless >= 2 * self._slots:
+            return False
         return self._n_risky < min(self._slots, 1 + n_waiting // 4)
+
+    def _on_wire(self, entry: OutboxEntry, change: int) -> None:
+        if _is_harmless(entry):
+            self._n_harmless += change
+        else:
+            self._n_risky += change
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._sending.discard(task)
         self._wake.set()
-        if not self._sending and not any(queue.entries for queue in self._answers.values()):
+        answers = (*self._answers.values(), *self._presses.values())
+        if not self._sending and not any(queue.entries for queue in answers):
             self._no_answer_waits.set()
         if not task.cancelled() and task.exception() is not None:
             logger.error("sending failed in an unforeseen way", exc_info=task.exception())
@@ -363,7 +383,9 @@ class Dispatcher:
             await self._again(entry, queue, error, may_be_doubled=True)
         finally:
             queue.is_busy = False
-            self._n_risky -= not _is_harmless(entry)
+            if entry.outbox_id not in self._off_wire:
+                self._on_wire(entry, -1)
+            self._off_wire.discard(entry.outbox_id)
 
     async def _send_one(self, entry: OutboxEntry, address: str, queue: _Queue) -> None:
         if entry.expires_at is not None and entry.expires_at <= self._clock():
@@ -434,6 +456,12 @@ class Dispatcher:
         self._journal.note(
             Sent(outbox_id=entry.outbox_id, message_id=message_id, slate_id=str(slate_id or ""))
         )
+
+        if self._journal.is_kept or _is_harmless(entry):
+            # The next message need not wait for the disk.
+            self._off_wire.add(entry.outbox_id)
+            self._on_wire(entry, -1)
+            self._wake.set()
 
         def remember() -> None:
             self._store.mark_sent(entry.outbox_id, at=at, message_id=message_id)

@@ -35,6 +35,11 @@ class SentJournal:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         self._open: set[str] = set()
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is a file at all."""
+        return self._file is not None
+
     def left(self) -> list[Sent]:
         """Give what a crash left; a torn or foreign line is passed over."""
         if self._file is None:
