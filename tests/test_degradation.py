@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,12 @@ from bot.cli import app
 from bot.conversation import Conversation
 from bot.degradation import SteadyConversation, SteadyMatcher, popularity_of, without_a_store
 from bot.keyword_understanding import KeywordInterpreter, SteadyInterpreter
-from bot.messages import Incoming, Sender, TextMessage
+from bot.messages import Incoming, Reply, Sender, TextMessage, plain
 from bot.settings import Settings
 from bot.understanding.meaning import Intent, Meaning
 from bot.wiring import NO_ENCODER, EngineRoom, Wired
 from data.errors import ModelError, StoreError
-from data.events import CreatorRule, Mode, ReplyKind, RuleKind, UserKey
+from data.events import CreatorRule, Mode, ProfileFact, ReplyKind, RuleKind, UserKey
 from data.events import Reply as ReplyEvent
 from data.memory_store import InMemoryEventStore
 from data.samples import sample_path
@@ -410,6 +410,23 @@ def test_while_the_store_is_down_the_person_is_told_and_no_food_is_named(
 
     assert words in replies[0].text
     assert not any(reply.item_ids for reply in replies)
+
+
+def test_a_slate_that_cannot_be_checked_again_is_not_shown() -> None:
+    class Unreadable(InMemoryEventStore):
+        def facts(self, user_key: UserKey, *, at: datetime) -> list[ProfileFact]:
+            raise StoreError("the disk reported an error")
+
+    conversation = steady(Unreadable())
+    item_id = conversation.services.engine().catalogue.items[0].item_id  # type: ignore[attr-defined]
+    reply = Reply(spans=plain("three items"), item_ids=(item_id,))
+
+    checked = conversation.checked(reply, incoming("more"))  # type: ignore[attr-defined]
+
+    assert checked.item_ids == ()
+    assert "three items" not in checked.text
+    with pytest.raises(StoreError):
+        conversation.checked(reply, incoming("more", channel="telegram"))  # type: ignore[attr-defined]
 
 
 def test_advice_in_an_emergency_needs_no_store() -> None:

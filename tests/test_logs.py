@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import io
 import logging
@@ -9,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -203,3 +205,30 @@ def test_our_own_errors_keep_their_sentences_and_others_lose_theirs() -> None:
     assert "private words" not in text
     assert "ValueError" in text
     assert "test_logs.py" in text
+
+
+def test_no_log_call_is_handed_what_people_say() -> None:
+    telling = {
+        "text", "words", "query", "caption", "quoted", "first_name", "last_name", "username",
+        "payload", "chat_id", "address", "title", "message_text", "utterance", "folded", "original",
+    }  # fmt: skip
+    levels = {"debug", "info", "warning", "error", "exception", "critical", "log"}
+    guilty = []
+    for package in ("bot", "recommender", "index", "data"):
+        for path in sorted((Path(__file__).parents[1] / package).rglob("*.py")):
+            for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if not (
+                    isinstance(call, ast.Call)
+                    and isinstance(call.func, ast.Attribute)
+                    and call.func.attr in levels
+                    and isinstance(call.func.value, ast.Name)
+                    and call.func.value.id in {"logger", "log", "logging"}
+                ):
+                    continue
+                for given in (*call.args[1:], *(keyword.value for keyword in call.keywords)):
+                    names = {n.id for n in ast.walk(given) if isinstance(n, ast.Name)}
+                    names |= {n.attr for n in ast.walk(given) if isinstance(n, ast.Attribute)}
+                    if names & telling:
+                        guilty.append(f"{path.name}:{call.lineno} {sorted(names & telling)}")
+
+    assert guilty == []
