@@ -11,14 +11,14 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 from data.catalogue import Catalogue, Item, ItemId
 from data.food_knowledge import FoodId, food_closure, load_foods
 from data.mentions import MentionScanner, has_han, normalised
-from data.topic_knowledge import load_dishes, load_patterns, load_topics
+from data.topic_knowledge import MAX_WEIGHT, load_dishes, load_patterns, load_topics
 from data.vocabulary import CATEGORY_GROUPS
 from index.embedding import Embedder
 from index.food_graph import families, find_foods, noisy_or, spread
@@ -35,6 +35,8 @@ more strongly: a lesson on capsaicin wants chillies, whatever its sentence on ch
 _DENIED = 0.5
 """How strongly "without milk" in the text speaks against milk; seldom a rule for the pairing."""
 _UNASKED_ALCOHOL = 0.6
+_COMMON = 30
+"""A food that more subjects than this name is discounted."""
 _FREE_OF: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
     (
         re.compile(r"gluten[- ]free|无麸质|不含麸质"),
@@ -399,10 +401,18 @@ def _against(topics: Mapping[int, float], denied: set[FoodId]) -> dict[str, floa
     return against
 
 
+@lru_cache(maxsize=1)
+def _distinctness() -> Mapping[FoodId, float]:
+    """In (0, 1]: an egg goes with every tenth subject, so that it says little about any."""
+    subjects = Counter(food for topic in load_topics() for food in topic.foods)
+    return {food: min(1.0, (_COMMON / n) ** 0.25) for food, n in subjects.items()}
+
+
 def _topic_foods(topics: Mapping[int, float]) -> dict[FoodId, float]:
-    known = load_topics()
+    known, distinct = load_topics(), _distinctness()
     parts: dict[FoodId, list[float]] = {}
     for number, strength in topics.items():
         for food, weight in known[number].foods.items():
-            parts.setdefault(food, []).append(strength * (weight / 3) ** 1.3 * 0.95)
+            value = strength * distinct[food] * (weight / MAX_WEIGHT) ** 1.3 * 0.95
+            parts.setdefault(food, []).append(value)
     return {food: noisy_or(values) for food, values in parts.items()}

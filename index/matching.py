@@ -23,6 +23,7 @@ from index.fusion import Fusion, Views
 from index.knowledge import KnowledgeIndex, Reading
 from index.matches import Hit, Matches, Query
 from index.passages import sentences
+from index.query_terms import query_terms
 
 SMALL = 20_000
 """Up to so many vectors every item is scored; above, only what the indexes retrieve."""
@@ -158,13 +159,16 @@ class HybridMatcher:
                     part.vectors[:64], RETRIEVED, eligible=vector_mask
                 )
                 rows.update(self.index.owners[found[found >= 0]].tolist())
-            _, words = self.index.lexical.search(" ".join(part.pieces), RETRIEVED, eligible=mask)
+            _, words = self.index.lexical.search(
+                " ".join(query_terms(part.pieces)), RETRIEVED, eligible=mask
+            )
             rows.update(int(r) for r in words)
             rows.update(r for r in self.knowledge.rows_for(part.reading, RETRIEVED) if mask[r])
         return np.array(sorted(rows), dtype=np.int64)
 
     def _views(self, text: _Text, rows: np.ndarray, *, title: str) -> Views:
-        lexical = self.index.lexical.scores(" ".join(text.pieces))[rows].astype(np.float64)
+        terms = query_terms(text.pieces)
+        lexical = self.index.lexical.scores_of_terms(terms)[rows].astype(np.float64)
         best = float(lexical.max(initial=0.0))
         dense = self._dense(text, rows)
         return Views(
