@@ -5,45 +5,28 @@ Looks only: it builds no index, repairs nothing, and sends nothing but one quest
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import numpy as np
-
-from bot.redaction import redact
+from bot.doctor_catalogue import freshness, labels
+from bot.doctor_telegram import telegram
+from bot.findings import Finding
 from bot.settings import Settings
 from bot.terminal import utc_now
 from bot.wiring import Wired, read_catalogue
-from data.catalogue import Catalogue
 from data.database_facts import database_facts
 from data.errors import IndexMismatch, SnapshotError, ZhiweiError
-from data.vocabulary import Allergen, AllergenState
-from recommender.safety import is_label_fresh
 
 LOW_DISK_BYTES = 500_000_000
 LONG_WAIT_SECONDS = 300.0
 CLOCK_GRACE = timedelta(minutes=5)
 OLDEST_SANE = datetime(2026, 11, 1, tzinfo=UTC)
 """This version did not exist before: a clock that says so is wrong."""
-TELEGRAM_SECONDS = 8.0
 LARGE_LOG_BYTES = 200_000_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing looked at."""
-
-    subject: str
-    fact: str
-    is_ok: bool = True
-    remedy: str = ""
 
 
 Check = Callable[[Wired], Iterator[Finding]]
@@ -61,7 +44,7 @@ def examine(parts: Wired, *, at: datetime | None = None) -> list[Finding]:
         ("index", _index),
         ("secrets", _secrets),
         ("disk", _disk),
-        ("telegram", _telegram),
+        ("telegram", lambda p: telegram(p.settings, now)),
     )
     findings: list[Finding] = []
     for subject, check in checks:
@@ -157,53 +140,8 @@ def _catalogue(parts: Wired, now: datetime) -> Iterator[Finding]:
         is_ok=not problems,
         remedy=f"first: {problems[0]}" if problems else "",
     )
-    yield from _freshness(catalogue, now)
-    yield from _labels(catalogue, now)
-
-
-def _freshness(catalogue: Catalogue, now: datetime) -> Iterator[Finding]:
-    today = now.date()
-    gone = sum(
-        item.stock == 0 or (item.available_until is not None and item.available_until < today)
-        for item in catalogue
-    )
-    is_ok = gone * 4 <= len(catalogue)
-    yield Finding(
-        subject="freshness",
-        fact=f"{gone} of {len(catalogue)} items are sold out or over",
-        is_ok=is_ok,
-        remedy="" if is_ok else "import the shop's current list: `zhiwei import items FILE`",
-    )
-
-
-def _labels(catalogue: Catalogue, now: datetime) -> Iterator[Finding]:
-    stale = sum(not is_label_fresh(item, at=now) for item in catalogue)
-    ahead = sum(
-        item.allergens_checked_on is not None
-        and item.allergens_checked_on > now.date() + timedelta(days=1)
-        for item in catalogue
-    )
-    is_ok = stale * 2 <= len(catalogue) and not ahead
-    future = f", {ahead} with a check still to come" if ahead else ""
-    yield Finding(
-        subject="labels",
-        fact=f"{stale} of {len(catalogue)} items without a label check within a year{future}",
-        is_ok=is_ok,
-        remedy="set allergens_checked_on; such items are hidden from people with allergies"
-        if stale
-        else "",
-    )
-    unknown = np.mean(
-        [
-            any(item.allergen_state(a) is AllergenState.UNKNOWN for a in Allergen)
-            for item in catalogue
-        ]
-    )
-    yield Finding(
-        subject="allergens", fact=f"{unknown:.0%} of items have an unknown allergen",
-        is_ok=bool(unknown < 0.5),
-        remedy="complete the allergens column" if unknown >= 0.5 else "",
-    )  # fmt: skip
+    yield from freshness(catalogue, now)
+    yield from labels(catalogue, now)
 
 
 def _model(parts: Wired) -> Iterator[Finding]:
@@ -307,76 +245,8 @@ def _disk(parts: Wired) -> Iterator[Finding]:
         )
 
 
-def _telegram(parts: Wired) -> Iterator[Finding]:
-    s = parts.settings
-    if s.telegram_token is None:
-        yield Finding(subject="telegram", fact="no token is set; the terminal chat is used")
-        return
-    token = s.telegram_token.get_secret_value()
-    if not s.admins:
-        yield Finding(
-            subject="telegram", fact="no admin is set, so nobody hears of parked updates",
-            remedy="set ZHIWEI_ADMINS to your numeric user id",
-        )  # fmt: skip
-    try:
-        yield from asyncio.run(_ask_telegram(s, token, utc_now()))
-    except Exception as error:  # whatever the network does is a finding
-        fact = redact(f"{s.telegram_api} gave no answer: {error or type(error).__name__}", [token])
-        yield Finding(
-            subject="telegram",
-            fact=fact,
-            is_ok=False,
-            remedy="check the token, the network and ZHIWEI_TELEGRAM_API",
-        )
-
-
-async def _ask_telegram(s: Settings, token: str, now: datetime) -> list[Finding]:
-    from telegram import Bot
-    from telegram.request import HTTPXRequest
-
-    root = s.telegram_api.rstrip("/")
-    is_local = urlsplit(root).hostname in ("127.0.0.1", "localhost", "::1")
-    request = HTTPXRequest(
-        connect_timeout=TELEGRAM_SECONDS,
-        read_timeout=TELEGRAM_SECONDS,
-        httpx_kwargs={"trust_env": False} if is_local else {},
-    )
-    async with asyncio.timeout(3 * TELEGRAM_SECONDS), request:
-        bot = Bot(token, base_url=f"{root}/bot", request=request)
-        me = await bot.get_me()
-        hook = await bot.get_webhook_info()
-    findings = [Finding(subject="telegram", fact=f"the token belongs to @{me.username}")]
-    wanted = s.webhook_url
-    if hook.url != wanted:
-        told = f"Telegram posts to {hook.url}" if hook.url else "Telegram has no webhook"
-        ours = f"ZHIWEI_WEBHOOK_URL is {wanted}" if wanted else "ZHIWEI_WEBHOOK_URL is not set"
-        # A poller removes a webhook at its start, so only an unknown address is a trouble.
-        findings.append(
-            Finding(
-                subject="webhook", fact=f"{told}, {ours}", is_ok=not hook.url or not wanted,
-                remedy="restart the bot, and see whether another one uses this token",
-            )
-        )  # fmt: skip
-    failed_at = hook.last_error_date
-    if hook.url and failed_at is not None and now - failed_at < timedelta(hours=1):
-        findings.append(
-            Finding(
-                subject="webhook",
-                fact=f"Telegram failed to post at {failed_at:%H:%M} UTC: {hook.last_error_message}",
-                is_ok=False,
-                remedy="check the certificate, the address and the proxy in front of the bot",
-            )
-        )
-    findings.append(
-        Finding(
-            subject="webhook",
-            fact=f"{hook.pending_update_count} updates wait at Telegram",
-            is_ok=hook.pending_update_count < 100,
-            remedy="" if hook.pending_update_count < 100 else "start the bot",
-        )
-    )
-    return findings
-
-
 def _key(settings: Settings) -> str | None:
     return settings.database_key.get_secret_value() if settings.database_key else None
+
+
+__all__ = ["Check", "Finding", "examine"]

@@ -152,7 +152,7 @@ def test_only_telegram_and_the_model_hub_are_ever_asked_for_anything() -> None:
         "bot/telegram_sending.py",  # names httpx' errors
         "bot/telegram_runtime.py",  # the Bot API at the address in the settings
         "bot/telegram_polling.py",
-        "bot/doctor.py",
+        "bot/doctor_telegram.py",
         "index/model_folder.py",  # a hub id that the operator set
     }
 
