@@ -8,15 +8,16 @@ from dataclasses import replace
 
 from bot import lessons, personal, pressing, reacting, telling
 from bot.messages import Reply, TextMessage, plain
-from bot.offering import explain, offer, others, search
+from bot.offering import explain, follow, offer, others, search
 from bot.turn import Turn
-from bot.understanding.meaning import Intent, Meaning
+from bot.understanding.meaning import Intent, Interpreter, Meaning
 from data.events import ReplyKind
 from data.mentions import normalised
 
 MAX_TEXT = 2_000
 """Longer messages are read up to here, and the person is told."""
 
+_ENDS = " .!?。！？~～"
 _SURE = 0.6
 _LONGEST_WISH = 60
 
@@ -45,15 +46,23 @@ _ALSO_ANSWERED = frozenset(
 """Intents that get their answer in the same turn in which an allergy was said by the way."""
 
 
+def understood(interpreter: Interpreter, message: TextMessage) -> Meaning | None:
+    """Give what free text means; None where it steers or is empty, which needs no guess."""
+    text = message.text.strip()
+    if not text or normalised(text).strip(_ENDS) in _STEERS:
+        return None
+    return interpreter.understand(text[:MAX_TEXT])
+
+
 def hear(turn: Turn, message: TextMessage) -> list[Reply]:
     """Answer free text; whatever it says, there is an answer."""
     text = message.text.strip()
     if not text:
         return [Reply(spans=plain(turn.words("text.empty")), buttons=lessons.way_on(turn))]
-    action = _STEERS.get(normalised(text).strip(" .!?。！？~～"))
+    action = _STEERS.get(normalised(text).strip(_ENDS))
     if action is not None:
         return _steer(turn, action)
-    meaning = turn.services.understanding.understand(text[:MAX_TEXT])
+    meaning = turn.meaning or turn.services.understanding.understand(text[:MAX_TEXT])
     if meaning.is_emergency:
         return [Reply(spans=plain(turn.words("emergency")))]
     replies = _meant(turn, meaning, text[:MAX_TEXT])
@@ -176,6 +185,9 @@ def _page(turn: Turn, intent: Intent) -> list[Reply]:
 def _wish(turn: Turn, meaning: Meaning, text: str) -> list[Reply]:
     wishes, words = telling.wishes_from(turn, meaning.slots)
     turn.log(ReplyKind.CRITIQUE, value=str(meaning.intent), text=text)
+    slate = turn.current_slate()
+    if slate is not None and meaning.intent is Intent.CRITIQUE:
+        follow(turn, slate)
     is_open = turn.dialog.lesson_id is not None or bool(turn.dialog.topic)
     is_critique = meaning.intent is Intent.CRITIQUE and bool(turn.dialog.slates)
     if not meaning.slots and is_open:

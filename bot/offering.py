@@ -257,8 +257,15 @@ def explain(turn: Turn, slate: SlateRecord, number: int | None = None) -> Reply:
     )
 
 
+def follow(turn: Turn, slate: SlateRecord) -> None:
+    """What is said about a search result is about what was searched for, not about the lesson."""
+    if slate.trigger == "search" and slate.query:
+        turn.dialog = replace(turn.dialog, topic=slate.query, lesson_id=None)
+
+
 def others(turn: Turn, slate: SlateRecord) -> list[Reply]:
     """Three more, none of them seen in this conversation."""
+    follow(turn, slate)
     turn.log(ReplyKind.SKIP, slate_id=slate.slate_id)
     trigger = "similar" if turn.dialog.like else "more"
     return [as_edit(reply) for reply in offer(turn, trigger=trigger)]
