@@ -92,6 +92,8 @@ def _telegram(parts: Wired) -> None:
         admins=s.admins,
         creators=s.creators,
         webhook_url=s.webhook_url,
+        language=s.language,
+        journal=s.state / "telegram.sent",
         webhook_secret=s.webhook_secret.get_secret_value() if s.webhook_secret else "",
         host=s.host,
         port=s.port,

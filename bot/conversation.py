@@ -9,6 +9,7 @@ from bot import admin, creators, hearing, lessons, personal, pressing, telling
 from bot.dialog import from_row, to_row
 from bot.messages import ButtonPress, Command, FileMessage, Incoming, Reply, TextMessage, plain
 from bot.turn import Services, Turn
+from bot.understanding.meaning import Meaning
 from bot.wording import Words, language_for
 from data.catalogue import ItemId
 from data.events import FactKind, ProfileFact, RuleKind, UserKey
@@ -23,11 +24,25 @@ class Conversation:
 
     def __init__(self, services: Services) -> None:
         self.services = services
+        self._meanings: dict[str, Meaning] = {}
+        """Understood ahead and not handled yet, by incoming id; `handle` takes them out."""
+
+    def prepare(self, incoming: Incoming) -> None:
+        """Do what takes long and needs no store, so that `handle` holds the writer briefly.
+
+        Calling it is never needed: `handle` does by itself what was not prepared.
+        """
+        if isinstance(incoming, TextMessage):
+            meaning = hearing.understood(self.services.understanding, incoming)
+            if meaning is not None:
+                self._meanings[incoming.incoming_id] = meaning
 
     def handle(self, incoming: Incoming) -> list[Reply]:
         """Answer, and store what follows from it, all or nothing."""
+        meaning = self._meanings.pop(incoming.incoming_id, None)
         with self.services.store.transaction():
             turn = self._open(incoming)
+            turn.meaning = meaning
             replies = self._dispatch(turn)
             if turn.is_group:
                 replies = [_for_group(turn, reply) for reply in replies]

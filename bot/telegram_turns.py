@@ -75,6 +75,8 @@ class TurnHandler:
         """Carry out one update in one transaction; call it in a worker thread."""
         received = self._reader.read(json.loads(entry.payload), at=entry.received_at)
         at = self._clock()
+        if received.incoming is not None:
+            self._conversation.prepare(received.incoming)
         with self._store.transaction():
             rows, was_erased = self._decide(entry, received, at)
             self._store.queue(rows)

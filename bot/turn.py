@@ -12,7 +12,7 @@ from bot.buttons import ButtonSigner
 from bot.dialog import Dialog
 from bot.engine import Engine, EngineSource
 from bot.messages import Button, Incoming, Sender
-from bot.understanding.meaning import Interpreter
+from bot.understanding.meaning import Interpreter, Meaning
 from bot.wording import Words
 from data.catalogue import Item, ItemId, Lesson
 from data.events import (
@@ -69,6 +69,8 @@ class Turn:
     words: Words
     dialog: Dialog
     n_facts: int = field(default=0)
+    meaning: Meaning | None = None
+    """What a text means, when that was found out ahead."""
 
     @property
     def sender(self) -> Sender:

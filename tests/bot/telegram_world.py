@@ -32,6 +32,9 @@ class ScriptedConversation:
     forbidden: set[str] = field(default_factory=set)
     seconds: float = 0.0
 
+    def prepare(self, incoming: Incoming) -> None:
+        """Nothing to do ahead."""
+
     def handle(self, incoming: Incoming) -> list[Reply]:
         if self.seconds:
             time.sleep(self.seconds)

@@ -36,6 +36,9 @@ class NotingConversation:
 
     store: EventStore
 
+    def prepare(self, incoming: Incoming) -> None:
+        """Nothing to do ahead."""
+
     def handle(self, incoming: Incoming) -> list[Answer]:
         text = {True: getattr(incoming, "text", "")}.get(isinstance(incoming, TextMessage), "")
         if isinstance(incoming, ButtonPress):
