@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 ARGS   ?=
 
-.PHONY: run test check format lint types arrows bench faults audit install install-dev clean
+.PHONY: run test check format lint types arrows bench faults audit audit-offline screenshots install install-dev clean
 
 run: install
 	@$(BIN)/zhiwei run $(ARGS)
@@ -51,6 +51,20 @@ bench: install-dev
 
 faults: install-dev
 	$(BIN)/python -m tests.faults --runs $(or $(FAULT_RUNS),2000)
+
+audit-offline: install-dev
+	$(BIN)/bandit -q -c .bandit.yaml -r bot recommender index data
+	git ls-files -z -- . ':!tests' ':!*.jsonl' ':!*.tsv' ':!*.csv' ':!*.npz' ':!*.png' | xargs -0 $(BIN)/detect-secrets-hook --exclude-lines 'SECRET_HEADER ='
+	$(PIP) check
+	$(BIN)/hadolint Dockerfile
+
+# Asks an advisory service for known vulnerabilities; says so when that was not possible.
+audit: audit-offline
+	@$(BIN)/pip-audit --strict --progress-spinner off --disable-pip --no-deps -r constraints.txt || \
+	  { echo "audit: NOT PASSED. pip-audit found a vulnerability, or could not ask for known ones; only audit-offline has passed." >&2; exit 1; }
+
+screenshots: install-dev
+	$(BIN)/python -m tests.browser.screenshots
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

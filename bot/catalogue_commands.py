@@ -105,7 +105,7 @@ def understand(
     from bot.understanding.understand import Understander
 
     with wired() as parts:
-        n = understand_file(source, out_path, understander=Understander(parts.embedder))
+        n = understand_file(source, out_path, understander=Understander(parts.speech_embedder))
         err.print(f"{n} messages understood")
 
 
