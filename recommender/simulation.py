@@ -569,6 +569,8 @@ def run_arm(
     arm: str, world: World, *, n_users: int, n_rounds: int, seed: int, tell: Tell | None = None
 ) -> ArmResult:
     """Run one policy; the same seed gives the same people and the same luck to every policy."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
     population = Population.of(
         world.catalogue,
         n_users=n_users,
@@ -577,7 +579,9 @@ def run_arm(
         seed=seed,
         start=START,
     )
-    return _Arm(arm, world, population, seed=seed).run(n_rounds, tell)
+    # One process a core: more threads than that only wait for each other.
+    with threadpool_limits(1):
+        return _Arm(arm, world, population, seed=seed).run(n_rounds, tell)
 
 
 def simulate(
