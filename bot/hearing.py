@@ -9,6 +9,7 @@ from dataclasses import replace
 from bot import lessons, personal, pressing, reacting, telling
 from bot.messages import Reply, TextMessage, plain
 from bot.offering import explain, follow, offer, others, search
+from bot.rendering import render_slate
 from bot.turn import Turn
 from bot.understanding.meaning import Intent, Interpreter, Meaning
 from data.events import ReplyKind
@@ -19,6 +20,7 @@ MAX_TEXT = 2_000
 
 _ENDS = " .!?。！？~～"
 _SURE = 0.6
+_SURE_OF_A_TASTE = 0.55
 _LONGEST_WISH = 60
 
 _CLAUSE = re.compile(r"[，,。；;.!！?？\n]+|\b(?:and|but)\b|但是?|而且")
@@ -28,6 +30,10 @@ _STEERING: dict[str, tuple[str, ...]] = {
     "back": ("back", "go back", "previous", "返回", "上一批", "上一页", "回去", "刚才那批"),
     "clear": ("start over", "start again", "reset", "重新开始", "从头来", "重来", "清空要求"),
     "others": ("others", "show me others", "something else", "next", "换一批", "换一组", "别的", "换"),
+    "show": (
+        "how do i buy it", "how can i buy it", "where can i buy it", "how to buy", "buy", "show them again",
+        "怎么买", "在哪买", "哪里买", "怎么下单", "购买", "下单", "再看一遍",
+    ),
 }  # fmt: skip
 """Whole messages that steer the conversation; no guess is needed for them."""
 _STEERS = {word: action for action, words in _STEERING.items() for word in words}
@@ -79,6 +85,10 @@ def _steer(turn: Turn, action: str) -> list[Reply]:
             return pressing.step_back(turn)
         case "clear":
             return pressing.start_over(turn)
+        case "show":
+            slate = turn.current_slate()
+            # Every item of a slate has its button for buying.
+            return [render_slate(turn, slate)] if slate is not None else [lessons.welcome(turn)]
         case _:
             slate = turn.current_slate()
             if slate is None:
@@ -141,7 +151,11 @@ def _intended(turn: Turn, meaning: Meaning, text: str) -> list[Reply]:
     corrected = reacting.corrected(turn, meaning, text)
     if corrected is not None:
         return corrected
+    is_guess = not slots and meaning.confidence < _SURE_OF_A_TASTE
     match meaning.intent:
+        case Intent.LIKE | Intent.DISLIKE if is_guess:
+            # A guess must not be kept as what somebody thinks of three items.
+            return _page(turn, Intent.OUT_OF_SCOPE)
         case Intent.FINISHED_LESSON:
             wishes, words = telling.wishes_from(turn, slots)
             title = str(slots.get("lesson", ""))

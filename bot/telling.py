@@ -200,7 +200,9 @@ def wishes_from(turn: Turn, slots: Mapping[str, object]) -> tuple[Constraints, t
         for name in ("taste", "meal", "occasion", "season")
         for value in strings(slots.get(name))
     ]
-    unknown = [word.replace("_", " ") for word in include if word not in known]
+    unknown = [
+        turn.words.category(word).replace("_", " ") for word in include if word not in known
+    ]
     return constraints, (*soft, *unknown, *strings(slots.get("product")))
 
 

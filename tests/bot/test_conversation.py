@@ -380,3 +380,36 @@ def test_the_last_check_replaces_what_must_not_be_sent_and_counts_it() -> None:
 def test_services_have_random_ids_of_their_own_by_default() -> None:
     services = build_services()
     assert services.new_slate_id() != services.new_slate_id()
+
+
+def test_a_guess_is_not_kept_as_a_taste() -> None:
+    script = ScriptedInterpreter()
+    script.meanings["hm"] = Meaning(intent=Intent.DISLIKE, confidence=0.4)
+    person = finished(script=script)
+    person.says("hm")
+    assert "Back to the food" in person.labels
+    assert not person.conversation.services.store.replies(user_key=person.user_key)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("undo", "nothing to take back"), ("back", "nothing before this"), ("start over", "You finished"),
+        ("others", "You finished"), ("how do I buy it?", "You finished"), ("怎么买", "You finished"),
+    ],
+)  # fmt: skip
+def test_words_that_steer_need_no_understanding(text: str, said: str) -> None:
+    person = finished()
+    person.says(text)
+    assert said in person.text
+    script = person.conversation.services.understanding
+    assert isinstance(script, ScriptedInterpreter)
+    assert not script.heard
+
+
+@pytest.mark.parametrize("text", ["undo", "back", "start over", "others", "how do I buy it?"])
+def test_words_that_steer_lead_on_when_there_is_nothing_to_steer(text: str) -> None:
+    person = person_with()
+    person.says(text)
+    assert person.text
+    assert person.labels
