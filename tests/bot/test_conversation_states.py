@@ -1,7 +1,11 @@
-"""A stateful walk through the conversation: no dead button, no dead end, nothing that must not be shown."""
+"""A stateful walk through the conversation: no dead button, no dead end, nothing that must not be shown.
+
+`WALKS` sets how many walks are made.
+"""
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from datetime import timedelta
 
@@ -222,7 +226,7 @@ def _comparable(reply: Reply) -> object:
 
 TestWalk = Walk.TestCase
 TestWalk.settings = settings(
-    max_examples=15,
+    max_examples=int(os.environ.get("WALKS", "15")),
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),
