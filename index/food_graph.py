@@ -28,11 +28,13 @@ SIBLING = 0.18
 
 _DENIAL_BEFORE = re.compile(
     r"(?:没有|并无|不含|不吃|不用|不放|不加|避免|避开|忌|忌口|不要|别吃|别喝|少吃|少喝|戒|而不是|不是|代替|取代|远离|禁)[^，。；！？,;!?]{0,8}$"
+    r"|(?:无|零|无添加|零添加)$"
     r"|\b(?:no|not|without|avoid\w*|never|nor|neither|instead of|rather than|skip\w*|lack\w*|unknown|"
     r"absent|forbid\w*|cut out|stay away from|free of|free from|hold the)\b[^.;:!?]{0,28}$"
 )
 _DENIAL_AFTER = re.compile(
-    r"^[^，。；！？,;!?]{0,6}(?:还没有|尚未传入|不存在|不能吃|不可|不宜|要避免|禁忌)"
+    r"^[ -]free\b"
+    r"|^[^，。；！？,;!?]{0,6}(?:还没有|尚未传入|不存在|不能吃|不可|不宜|要避免|禁忌)"
     r"|^[^.;:!?]{0,24}\b(?:did not exist|were unknown|was unknown|had not|is off|are off|is out|are out)\b"
 )
 
