@@ -90,19 +90,31 @@ class Fusion:
     lesson_share: float = 0.4
     """What is left of the lesson's voice when somebody wants more like an item."""
 
-    def scores(self, views: Views, *, is_lesson: bool) -> np.ndarray:
-        """(k,) scores in [0, 1]; items that the text forbids get 0."""
-        logit = np.full(len(views.dense), self.bias)
-        logit = logit + self.weights["dense"] * views.dense_z
-        logit = logit + self.weights["lexical"] * views.lexical
+    def contributions(self, views: Views) -> dict[str, np.ndarray]:
+        """(k,) what each view adds to the log-odds; their sum gives the score by the logistic.
+
+        What the text forbids is not weighed: `scores` puts it at 0 whatever speaks for it.
+        """
         factors = {
             "text": 1.0 + COOKING_TEXT * views.cooking,
             "topic": 1.0 + COOKING_TOPIC * views.cooking,
         }
+        parts = {
+            "bias": np.full(len(views.dense), self.bias),
+            "dense": self.weights["dense"] * views.dense_z,
+            "lexical": self.weights["lexical"] * views.lexical,
+        }
         for name, values in views.features.items():
-            logit = logit + self.weights.get(name, 0.0) * factors.get(name, 1.0) * values
+            if name in self.weights:
+                parts[name] = self.weights[name] * factors.get(name, 1.0) * values
         if views.likeness is not None:
-            logit = self.lesson_share * logit + self.likeness_weight * _standard(views.likeness)
+            parts = {name: self.lesson_share * values for name, values in parts.items()}
+            parts["likeness"] = self.likeness_weight * _standard(views.likeness)
+        return parts
+
+    def scores(self, views: Views, *, is_lesson: bool) -> np.ndarray:
+        """(k,) scores in [0, 1]; items that the text forbids get 0."""
+        logit = np.sum(list(self.contributions(views).values()), axis=0)
         scores = 1.0 / (1.0 + np.exp(-logit))
         return np.asarray(np.where(views.features["avoid"] > 0, 0.0, scores))
 

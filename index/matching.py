@@ -52,6 +52,7 @@ class HybridMatcher:
     embedder: Embedder | None
     knowledge: KnowledgeIndex
     fusion: Fusion = field(default_factory=Fusion)
+    small: int = SMALL
     _texts: OrderedDict[tuple[str, str], _Text] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -62,7 +63,7 @@ class HybridMatcher:
     @cached_property
     def _matrix(self) -> np.ndarray | None:
         """All vectors at hand when they are few, else None."""
-        if len(self.index.vectors) > SMALL:
+        if len(self.index.vectors) > self.small:
             return None
         return self.index.vectors.reconstruct(np.arange(len(self.index.vectors)))
 
@@ -75,11 +76,7 @@ class HybridMatcher:
         text, mode = self._read(query.title, query.text)
         wishes = self._read("", query.wishes)[0] if query.wishes else None
         rows = self._candidates(text, wishes, query, mask)
-        views = self._views(text, rows, title=query.title)
-        if wishes is not None:
-            views = views.moved(self._views(wishes, rows, title=""), weight=0.6)
-        if query.like:
-            views = views.like(self._likeness(rows, query.like))
+        views = self._joined(query, text, wishes, rows)
         scores = self.fusion.scores(views, is_lesson=query.is_lesson)
         order = np.lexsort((rows, -scores))[:top_k]
         hits = tuple(
@@ -97,6 +94,34 @@ class HybridMatcher:
         floor = self.fusion.floor(text.reading, is_lesson=query.is_lesson)
         is_silent = self.fusion.is_silent(scores[order], floor, is_lesson=query.is_lesson)
         return Matches(hits=hits, floor=floor, is_silent=is_silent, mode=mode)
+
+    def explain(
+        self, query: Query, item_id: ItemId, *, eligible: np.ndarray | None = None
+    ) -> dict[str, float]:
+        """What each view adds to the log-odds of one item; the sum is the log-odds of its score.
+
+        Args:
+            query: as given to `match`.
+            item_id: the item in question.
+            eligible: as given to `match`: words and likeness are measured against the others.
+
+        Raises:
+            KeyError: the catalogue has no such item.
+        """
+        text, _ = self._read(query.title, query.text)
+        wishes = self._read("", query.wishes)[0] if query.wishes else None
+        row = self.knowledge.row_by_id[item_id]
+        mask = np.ones(len(self.catalogue), dtype=bool) if eligible is None else eligible
+        rows = np.union1d(self._candidates(text, wishes, query, mask), [row])
+        parts = self.fusion.contributions(self._joined(query, text, wishes, rows))
+        position = int(np.searchsorted(rows, row))
+        return {name: float(values[position]) for name, values in parts.items()}
+
+    def _joined(self, query: Query, text: _Text, wishes: _Text | None, rows: np.ndarray) -> Views:
+        views = self._views(text, rows)
+        if wishes is not None:
+            views = views.moved(self._views(wishes, rows), weight=0.6)
+        return views.like(self._likeness(rows, query.like)) if query.like else views
 
     def similarities(self, rows: np.ndarray) -> np.ndarray:
         """(k,) catalogue rows -> (k, k) cosine of the items' mean vectors."""
@@ -147,7 +172,7 @@ class HybridMatcher:
         self, text: _Text, wishes: _Text | None, query: Query, mask: np.ndarray
     ) -> np.ndarray:
         """(k,) eligible rows, rising."""
-        if len(self.index.vectors) <= SMALL:
+        if len(self.index.vectors) <= self.small:
             return np.flatnonzero(mask)
         rows: set[int] = set()
         for part in (text, wishes):
@@ -166,7 +191,7 @@ class HybridMatcher:
             rows.update(r for r in self.knowledge.rows_for(part.reading, RETRIEVED) if mask[r])
         return np.array(sorted(rows), dtype=np.int64)
 
-    def _views(self, text: _Text, rows: np.ndarray, *, title: str) -> Views:
+    def _views(self, text: _Text, rows: np.ndarray) -> Views:
         terms = query_terms(text.pieces)
         lexical = self.index.lexical.scores_of_terms(terms)[rows].astype(np.float64)
         best = float(lexical.max(initial=0.0))
