@@ -60,7 +60,7 @@ _CUES: tuple[tuple[str, str], ...] = (
     ),
     (
         "lifting",
-        r"不用再|不用(?:管|避|只|少)|取消|恢复|解除|撤|作废|解禁|放开|又(?:能|可以|开始)|不再|(?:可以|能|行|好).{0,6}了$|误诊|去掉|删掉|移除|加回|改口味|清空|关掉|no longer|not .{0,20}any ?more|\bagain\b|\blift|\bremove|\bdrop\b|undo|cancel|scrap|turns? out|fine now|back on|reset|delete|unblock|outgrew|forget (?:about|what|the)|take .{0,20}off|clear",
+        r"不用再|不用(?:管|避|只|少)|取消|恢复|解除|撤|作废|解禁|放开|又(?:能|可以|开始|吃上|碰)|收回|拿掉|划掉|解封|解了|放出来|不作数|不算数|作罢|开荤|到期|不(?:再)?(?:吃素|控糖|减肥|减脂|戒)了|以前(?:说|设)|之前(?:说|设)|不再|(?:可以|能|行|好).{0,6}了$|误诊|去掉|删掉|移除|加回|改口味|清空|关掉|no longer|not .{0,20}any ?more|\bagain\b|\blift|\bremove|\bdrop\b|undo|cancel|scrap|turns? out|fine now|back on|reset|delete|unblock|re-?allow|allow|take back|off the list|no longer|stopped|(?:is|are|'s) (?:welcome|back)|was a mistake|wrong diagnosis|came back (?:clear|negative)|needn'?t|don'?t bother|outgrew|forget (?:about|what|the)|take .{0,20}off|clear",
     ),
     (
         "rule_word",
@@ -72,7 +72,7 @@ _CUES: tuple[tuple[str, str], ...] = (
     ),
     (
         "finished",
-        r"(?:学|看|听|上|刷|肝|啃|补|读|做|搞|整)(?:习|课)?完|(?:学|课|视频|节|讲|集|章).{0,8}(?:完|结束|done|打卡|搞定|通关|✅)|毕业|结业|下课|打卡|完成|(?:finish|complet|wrapp?ed|passed|watched|graduat)\w*|\bdone\b|caught up|through with|got through|end of the|is over",
+        r"(?:学|看|听|上|刷|肝|啃|补|读|做|搞|整)(?:习|课)?完|(?:学|课|视频|节|讲|集|章).{0,8}(?:完|结束|done|打卡|搞定|通关|收官|告一段落|拉满|结尾|到底|尾声|✅|✔|☑)|毕业|结业|下课|打卡|完成|(?:finish|complet|wrapp?ed|passed|watched|graduat)\w*|\bdone\b|caught up|through with|got through|end of the|is over",
     ),
     (
         "lesson",
@@ -96,11 +96,11 @@ _CUES: tuple[tuple[str, str], ...] = (
     ),
     (
         "pause",
-        r"停|暂停|别发|别烦|打扰|骚扰|退订|闭嘴|安静|歇|消停|别再来|免打扰|先不|等我|td$|^td|pause|unsubscribe|stop|mute|quiet|leave me|break\b|hold off|opt out|busy|not now|shut up|silent|snooze|notifications? off|enough|suspend",
+        r"停|暂停|别发|别烦|打扰|骚扰|退订|闭嘴|安静|歇|消停|别再来|免打扰|先不|等我|td$|^td|pause|unsubscribe|stop|mute|quiet|leave me|break\b|hold off|opt out|busy|not now|shut up|silent|snooze|notifications? off|buzzing|cut it out|\bshh?\b|嘘|清净|改天|改日|回头|睡了|到此|没空|不方便|later|not a good time|enough|suspend",
     ),
     (
         "resume",
-        r"继续|接着|恢复|重新|回来|取消暂停|重启|开启|打开|复工|开工|开始|resume|start|i'm back|unpause|continue|again|back|keep going|unmute|carry on|restart|wake|reactivat|pick up where",
+        r"继续|接着|恢复|重新|回来|取消暂停|重启|开启|打开|复工|开工|开始|resume|start|i'm back|unpause|continue|again|back|keep going|unmute|carry on|restart|wake|reactivat|no longer busy|turn .{0,16}on|ready|(?:忙|考|闲|放|出差|睡)(?:完|下来|回来)|解除|解禁|pick up where",
     ),
     ("messages", r"消息|推送|通知|发(?:给)?我|联系|订阅|messag|notif|ping|text|subscri|send"),
     (
@@ -117,7 +117,7 @@ _CUES: tuple[tuple[str, str], ...] = (
     ),
     (
         "praise",
-        r"喜欢|爱了|爱吃|真香|好吃|不错|棒|绝了|yyds|可以可以|赞|合(?:我)?(?:心意|胃口|口味)|种草|巴适|中意|\blove|\blike\b|great|amazing|yum|perfect|delicious|favou?rite|awesome|nice|enjoy|obsessed|fan of|digging|👍|😍|❤",
+        r"喜欢|爱了|爱吃|真香|好吃|不错|棒|绝了|yyds|可以可以|赞|合(?:我)?(?:心意|胃口|口味)|种草|巴适|中意|香疯|太可了|封神|对味|舔|抢着吃|停不下来|\blove|\blike\b|great|amazing|yum|perfect|delicious|favou?rite|awesome|nice|enjoy|obsessed|fan of|digging|phenomenal|unreal|insane(?:ly)?|hooked|addict|devour|slap(?:s|ped)|nailed it|spot on|tasty|👌|😋|🤤|👍|😍|❤",
     ),
     (
         "choosing",
@@ -129,7 +129,7 @@ _CUES: tuple[tuple[str, str], ...] = (
     ),
     (
         "bad",
-        r"不喜欢|讨厌|难吃|踩雷|差评|无感|没兴趣|不感兴趣|垃圾|失望|恶心|嫌弃|拉胯|难喝|看不上|不好吃|接受不了|烦|雷|鄙|唔鍾意|唔钟意|呵呵|什么鬼|啥玩意|hate|don'?t like|disgust|gross|yuck|\bew+\b|awful|terrible|not a fan|\bmeh\b|horrible|boring|vile|not interested|bad\b|lame|👎|nope|not my",
+        r"不喜欢|讨厌|难吃|踩雷|差评|无感|没兴趣|不感兴趣|垃圾|失望|恶心|嫌弃|拉胯|难喝|看不上|不好吃|接受不了|烦|雷|鄙|唔鍾意|唔钟意|呵呵|倒胃口|没胃口|鞋底|白瞎|后悔|狗都不|堪忧|什么鬼|啥玩意|hate|don'?t like|disgust|gross|yuck|\bew+\b|awful|terrible|not a fan|\bmeh\b|horrible|boring|vile|not interested|bad\b|lame|👎|nope|not my|duds?|letdown|garbage|rubbish|wouldn'?t (?:touch|feed|eat)|let me down|never (?:did|done) it for|swing and|🤮|🤢|💩|😒",
     ),
     (
         "direction",
@@ -149,7 +149,7 @@ _CUES: tuple[tuple[str, str], ...] = (
     ),
     (
         "medical",
-        r"药|医|病|发烧|疼|痛|血压|血糖|尿酸|治|症|能吃.{0,10}吗|可以吃.{0,8}吗|medicine|doctor|fever|disease|pressure|cure|prevent|diabet|gout|pain|pregnan|symptom|sick|safe to|calories",
+        r"药|医|病|发烧|疼|痛|血压|血糖|尿酸|治|症|能吃.{0,10}吗|可以吃.{0,8}吗|减肥|明目|补血|养胃|败火|一起吃吗|medicine|doctor|pill|eyesight|cholesterol|healthy to|bad for you|fever|disease|pressure|cure|prevent|diabet|gout|pain|pregnan|symptom|sick|safe to|calories",
     ),
     (
         "off_topic",
@@ -161,12 +161,12 @@ _CUES: tuple[tuple[str, str], ...] = (
     ),
     (
         "recipe",
-        r"怎么(?:做|煮|炒|蒸|炖|腌|切|煎|擀|烤|泡|洗|存)|做法|配方|菜谱|食谱|几分钟|recipe|how (?:do i|to|long) .{0,4}(?:cook|make|boil|bake|fry|cut|store|do)|cook\b",
+        r"怎么(?:做|煮|炒|蒸|炖|腌|切|煎|擀|烤|泡|洗|存)|做法|配方|菜谱|食谱|几分钟|(?:多久|几分钟).{0,4}(?:熟|合适|够|好|能)|(?:煮|蒸|炖|烤|醒|腌)(?:多久|几分钟|多长)|去腥|怎么(?:处理|挑|发|磨|剥|去)|recipe|how (?:do|should|does) .{0,16}(?:steam|cook|boil|rest|roast|soak)|how (?:do i|to|long) .{0,4}(?:cook|make|boil|bake|fry|cut|store|do)|cook\b",
     ),
     ("summary", r"总结|归纳|重点|概括|讲了啥|summar|main points|recap|tl;?dr"),
     (
         "others",
-        r"别人|其他用户|隔壁|他的|她的|other (?:user|people|customer)|someone else|user list",
+        r"别人|别的(?:用户|学员|同学)|其他(?:用户|人|学员)|大家都买|隔壁|他的|她的|other (?:user|people|customer|student)s?|neighbou?r|most (?:users|people)|someone else|user list",
     ),
     ("laughter", r"^[\W哈呵嘿啊。.…lomf?？!]*$|haha|lol\b|^[a-z]{5,}$"),
     ("stated_past", r"上次|上回|之前|昨天|last time|yesterday|the other day|earlier"),
