@@ -173,8 +173,11 @@ def _spelled_categories(item: Item) -> frozenset[str]:
         category = categories[mention.phrase]
         if category == "soy" or _MEAT_WORDS.search(mention.phrase) is None:
             continue
-        # Lard is filed under fats; it is pork all the same.
-        found.add("pork" if _PORK_WORDS.search(mention.phrase) else category)
+        # Lard is filed under fats and chicken powder under spices; they are meat all the same.
+        if _PORK_WORDS.search(mention.phrase):
+            found.add("pork")
+        else:
+            found.add(category if category in _MEATS else "poultry")
     return frozenset(found)
 
 

@@ -254,6 +254,10 @@ def test_what_a_diet_allows_stays() -> None:
         ("made with butter", Diet.VEGAN, True),
         ("made with butter", Diet.VEGETARIAN, False),
         ("素火腿", Diet.VEGAN, False),
+        ("seasoned with chicken powder", Diet.VEGETARIAN, True),
+        ("seasoned with chicken powder", Diet.HALAL, False),
+        ("tossed with beef", Diet.VEGAN, True),
+        ("tossed with beef", Diet.KOSHER, False),
         ("with barley malt", Diet.GLUTEN_FREE, True),
     ],
 )
