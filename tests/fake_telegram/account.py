@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from urllib.parse import quote
 
 from tests.fake_telegram import limits
@@ -91,13 +92,14 @@ def take_updates(state: State, sent: Parameters) -> list[Json]:
         while state.updates and state.updates[0]["update_id"] < offset:
             state.updates.popleft()
     limit = min(max(sent.integer("limit", 100), 1), 100)
-    due: list[Json] = []
-    while state.repeated and len(due) < limit:
-        due.append(state.repeated.popleft())
-    for update in state.updates:
-        if len(due) >= limit:
-            break
-        due.append(update)
+    n_again = min(len(state.repeated), limit // 2 or 1)
+    again = [state.repeated.popleft() for _ in range(n_again)]
+    due = list(islice(state.updates, limit - n_again))
+    if state.updates:
+        # A repeat from beyond what is due would make the bot confirm what it never got.
+        last = due[-1]["update_id"] if due else state.updates[0]["update_id"] - 1
+        again = [update for update in again if update["update_id"] <= last]
+    due[:0] = again
     return due
 
 

@@ -601,6 +601,24 @@ async def test_a_redelivered_update_comes_even_after_it_was_confirmed(
     assert await call("getUpdates") == []
 
 
+async def test_a_repeat_never_makes_a_bot_confirm_what_it_did_not_get(
+    call: Caller, telegram: FakeTelegram
+) -> None:
+    for n in range(150):
+        telegram.person(7).send_text(str(n))
+    for update in list(telegram.state.updates)[4:100:5]:
+        telegram.redeliver(update)
+    got: set[int] = set()
+
+    for _ in range(10):
+        due = await call("getUpdates", limit=100)
+        got |= {update["update_id"] for update in due}
+        if due:
+            await call("getUpdates", offset=max(u["update_id"] for u in due) + 1, limit=1)
+
+    assert len(got) == 150
+
+
 async def test_updates_nobody_asked_for_do_not_come(call: Caller, telegram: FakeTelegram) -> None:
     await call("getUpdates", allowed_updates=["callback_query"])
     telegram.person(7).send_text("a")
