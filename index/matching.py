@@ -196,12 +196,14 @@ class HybridMatcher:
         lexical = self.index.lexical.scores_of_terms(terms)[rows].astype(np.float64)
         best = float(lexical.max(initial=0.0))
         dense = self._dense(text, rows)
+        features = self.knowledge.features(text.reading, rows)
         return Views(
             dense=dense,
             dense_z=self._in_deviations(text, dense),
-            lexical=lexical / best if best > 0 else lexical,
+            # "Never drink coffee at night" has the word, and does not speak for it.
+            lexical=lexical / max(best, 1e-9) * (1.0 - features["doubt"]),
             cooking=text.reading.cooking,
-            features=self.knowledge.features(text.reading, rows),
+            features=features,
         )
 
     def _dense(self, text: _Text, rows: np.ndarray) -> np.ndarray:
