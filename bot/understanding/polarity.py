@@ -50,6 +50,13 @@ _AFTER_EN = re.compile(
     r"\s*(?:-| )?(?:free\b|allergy|allergies|intoleran\w+|is out\b|are out\b|is off|are off|is a no|are a no|isn'?t|aren'?t|ain'?t|is not|are not|makes? me|make me|gives? me|is forbidden|are forbidden|is banned|off (?:my|the)|ban\b|"
     r"(?:\w+ ){0,2}(?:disagrees?|don'?t agree|doesn'?t agree|excluded|aside|swapped|replaced|\bout\b)|\? no\b|\? nope|\? ew|:? no(?:pe)?\b|never\b|again\?|❌)"
 )
+_WITHOUT = re.compile(
+    r"(?:无|低|少|免|脱|零|0|减|不含|不加|不放|没)(?:添加)?(?:蔗糖|乳糖|糖|盐|油|脂|钠|麸质?|辣)"
+    r"|(?<![a-z])(?:(?:sugar|gluten|fat|lactose|dairy|salt|nut|meat|oil)[- ]free"
+    r"|(?:low|less|reduced|no added|lower)[- ](?:in )?(?:sugar|salt|fat|sodium|carb))(?![a-z])"
+)
+"""What a thing is without says nothing about the thing: 无糖的饮料 is a wish for a drink."""
+_ASKS_AT_END = re.compile(r"[不没](?:呀|啊|呢)?\W*$")
 _LONGEST_TAIL = 4
 _LONGEST_LISTED = 16
 _FINE = re.compile(
@@ -63,6 +70,9 @@ def is_refused(text: Text, start: int, end: int) -> bool:
     folded = text.folded
     clause_start, clause_end = text.clause_at(start)
     before, after = folded[clause_start:start], folded[end:clause_end]
+    before = _WITHOUT.sub(lambda match: " " * len(match.group()), before)
+    if _ASKS_AT_END.fullmatch(after) and re.search(r"有|能|可以|卖|会|是", before):
+        return False
     if _FINE.match(after):
         return False
     if _refused_behind(after):

@@ -192,6 +192,7 @@ def _is_price_context(folded: str, before: str, after: str) -> bool:
     return bool(
         re.search(r"预算|价|钱|budget|price|range|between|spend|之间|区间|cost", folded)
         or _MAX_AFTER.match(after)
+        or re.match(r"\s*的(?!人|老|孩|年|学)", after)
         or _MAX_BEFORE.search(before)
     )
 
