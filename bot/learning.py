@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -16,17 +17,20 @@ from data.errors import InvalidInput
 from data.events import ConsentKind, ReplyKind, UserKey
 from data.model_registry import ModelRegistry, ModelRow
 from recommender.evaluation import Estimate, cascade, per_position
-from recommender.features import FEATURES, Background
+from recommender.features import FEATURES, Background, category_transfer
 from recommender.learned_scorer import LearnedScorer, learned_weight
 from recommender.logged import LoggedSlates, logged_slates, placings, slate_log
 from recommender.model_card import model_card, reliability_plot
 from recommender.policy import parameters_for
 from recommender.predictor import LearnedPredictor, load
-from recommender.profile import fold_profile
+from recommender.profile import fold_profile, standing
 from recommender.promotion import Gate, RewardModel, gate
 from recommender.rescoring import rescored
 from recommender.scoring import MatchScorer
 from recommender.training import as_json, train
+
+MIN_CROWD = 50
+"""People; below that nobody's kind can be told from the others'."""
 
 
 def read_log(parts: Wired, *, at: datetime) -> LoggedSlates:
@@ -70,12 +74,34 @@ def open_scorer(parts: Wired, registry: ModelRegistry, *, similarities: Any) -> 
         if item_id is not None
     )
     predictor, n_labelled = active_predictor(registry)
+    background = Background(catalogue, similarities, dict(shown), dict(liked))
     return LearnedScorer(
-        background=Background(catalogue, similarities, dict(shown), dict(liked)),
+        background=replace(background, transfer=_transfer(parts, background)),
         match=MatchScorer(dict(shown), dict(liked)),
         predictor=predictor,
         n_labelled=n_labelled,
     )
+
+
+def _transfer(parts: Wired, background: Background) -> Any:
+    """What tastes say of each other, from people who agreed that we learn from them."""
+    store = parts.store
+    agreed = sorted(store.consenting_users(ConsentKind.LEARN_FROM_ANSWERS))
+    if len(agreed) < MIN_CROWD:
+        return None
+    user = {key: n for n, key in enumerate(agreed)}
+    codes, rows = background.category_codes, background.rows_by_id
+    shown = np.zeros((len(agreed), int(codes.max(initial=0)) + 1))
+    liked = np.zeros_like(shown)
+    for impression in store.impressions():
+        if impression.user_key in user and impression.item_id in rows:
+            shown[user[impression.user_key], codes[rows[impression.item_id]]] += 1
+    for reply in standing(store.replies()):
+        if reply.kind is not ReplyKind.LIKE or reply.item_id is None:
+            continue
+        if reply.user_key in user and reply.item_id in rows:
+            liked[user[reply.user_key], codes[rows[reply.item_id]]] += 1
+    return category_transfer(liked, np.maximum(shown, liked))
 
 
 def train_from_store(

@@ -33,6 +33,7 @@ FEATURES: tuple[str, ...] = (
     "category_affinity",
     "category_like_rate",
     "category_shown",
+    "crowd_taste",
     "tag_affinity",
     "neighbour_affinity",
     "neighbour_like_rate",
@@ -69,6 +70,8 @@ class Background:
     """(k,) rows -> (k, k) cosines between items; None leaves the neighbours out."""
     impressions: Mapping[ItemId, int] = field(default_factory=lambda: MappingProxyType({}))
     likes: Mapping[ItemId, int] = field(default_factory=lambda: MappingProxyType({}))
+    transfer: npt.NDArray[np.float64] | None = None
+    """(n_categories, n_categories) of `category_transfer`: who likes this also likes that."""
 
     @cached_property
     def rows_by_id(self) -> Mapping[ItemId, int]:
@@ -175,6 +178,7 @@ def feature_matrix(
         past.affinity_by_row[rows],
         np.log1p(past.shown_by_row[rows]),
         *_category(rows, past, background),
+        _crowd_taste(rows, past, background),
         _tags(rows, past, background),
         *_neighbours(rows, past, background),
         *price,
@@ -248,6 +252,56 @@ def _category(
     same = (codes[rows][:, None] == codes[past.rows][None, :]).astype(np.float64)
     affinity, rate, shown = past.rates(same)
     return affinity, rate, np.log1p(shown)
+
+
+def _crowd_taste(
+    rows: npt.NDArray[np.int64], past: _Past, background: Background
+) -> npt.NDArray[np.float64]:
+    """What people of like taste think of each candidate's category."""
+    transfer = background.transfer
+    if transfer is None or not len(past.rows):
+        return np.zeros(len(rows))
+    n = len(transfer)
+    codes = background.category_codes
+    liked = np.bincount(codes[past.rows], np.clip(past.affinity, 0, 1), minlength=n).astype(
+        np.float64
+    )
+    shown = np.bincount(codes[past.rows], past.shown, minlength=n).astype(np.float64)
+    return np.asarray((_deviations(liked[None], shown[None])[0] @ transfer)[codes[rows]])
+
+
+def _deviations(
+    liked: npt.NDArray[np.float64], shown: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """(n_users, n_categories) how much more than usual each person likes each category."""
+    usual = (liked.sum(axis=1) + _PRIOR_SHOWN * _PRIOR_RATE) / (shown.sum(axis=1) + _PRIOR_SHOWN)
+    return np.asarray((liked - usual[:, None] * shown) / (shown + 2.0))
+
+
+def category_transfer(
+    liked: npt.NDArray[np.float64], shown: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Learn from the crowd what a taste for some categories says of the others.
+
+    The ridge solution of D = D B with a zero diagonal, D the people's deviations from their own
+    usual like rate; so that a few likes tell which kind of eater somebody is.
+
+    Args:
+        liked: (n_users, n_categories) likes of people who agreed that we learn from them.
+        shown: (n_users, n_categories) impressions.
+
+    Returns:
+        (n_categories, n_categories) weights, from row to column.
+
+    Source: Steck (2019), EASE, on categories.
+    """
+    deviations = _deviations(liked, shown)
+    gram = deviations.T @ deviations
+    ridge = 0.5 * float(np.trace(gram)) / max(len(gram), 1) + 1e-6
+    inverse = np.linalg.inv(gram + ridge * np.eye(len(gram)))
+    weights = -inverse / np.diag(inverse)
+    np.fill_diagonal(weights, 0.0)
+    return np.asarray(weights)
 
 
 def _tags(

@@ -36,7 +36,7 @@ from index.matches import Hit, Matcher, Matches, Query
 from recommender.candidates import CatalogueTable, Eligibility, eligibility
 from recommender.constraints import Constraints
 from recommender.evaluation import cascade, per_position
-from recommender.features import Background
+from recommender.features import Background, category_transfer
 from recommender.guard import refusals
 from recommender.learned_scorer import LearnedScorer, learned_weight
 from recommender.logged import LoggedSlates, joined, logged_slates, placings, slate_log
@@ -282,6 +282,9 @@ class _Arm:
         self.replies: list[list[Reply]] = [[] for _ in population.keys]
         self.shown: Counter[ItemId] = Counter()
         self.liked: Counter[ItemId] = Counter()
+        n_categories = int(population.category_codes.max(initial=0)) + 1
+        self.category_shown = np.zeros((len(population), n_categories))
+        self.category_liked = np.zeros((len(population), n_categories))
         self.n_slates = 0
         self.n_violations = 0
         self.remembered: dict[tuple[Constraints, object], npt.NDArray[np.bool_]] = {}
@@ -367,6 +370,7 @@ class _Arm:
                         self.world.matcher.similarities,
                         dict(self.shown),
                         dict(self.liked),
+                        self._transfer(),
                     ),
                     predictor=self.predictor,
                     n_labelled=self.n_labelled,
@@ -378,6 +382,12 @@ class _Arm:
             policy=policy,
             remembered=self.remembered,
         )
+
+    def _transfer(self) -> Floats | None:
+        if self.n_slates == 0:
+            return None
+        agreed = self.population.consents
+        return category_transfer(self.category_liked[agreed], self.category_shown[agreed])
 
     def _serve(
         self, recommender: Recommender, user: int, round_: int, at: datetime
@@ -465,6 +475,9 @@ class _Arm:
             n_likes += did.is_liked
             self.shown[placement.item_id] += 1
             self.liked[placement.item_id] += did.is_liked
+            category = self.population.category_codes[rows[place[placement.item_id]]]
+            self.category_shown[user, category] += 1
+            self.category_liked[user, category] += did.is_liked
         self.weariness.show(
             user, np.array([rows[place[p.item_id]] for p in record.placements], dtype=np.int64)
         )

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from data.catalogue import ItemId
 from data.events import Impression, Reply, ReplyKind, SlateId, UserKey
 from index.matches import Hit, Query
-from recommender.features import FEATURES, Background, feature_matrix, logged_features
+from recommender.features import (
+    FEATURES,
+    Background,
+    category_transfer,
+    feature_matrix,
+    logged_features,
+)
 from recommender.profile import UserProfile, fold_profile
 from tests.recommender.learning_world import NOW, ShopMatcher, a_shop
 
@@ -122,6 +128,23 @@ def test_new_items_start_above_the_mean_and_proven_ones_follow_their_counts() ->
     mean = 412 / 2_010
     assert popularity["item-02"] == pytest.approx(1.1 * mean, abs=1e-4)
     assert popularity["item-00"] > popularity["item-02"] > popularity["item-01"]
+
+
+def test_who_likes_one_category_is_told_to_like_its_companion() -> None:
+    # In this crowd fruit and fish are liked together, dairy by nobody of them.
+    names = sorted({item.category for item in SHOP})
+    fruit, fish = names.index("fruit"), names.index("fish")
+    offered = np.full((200, len(names)), 5.0)
+    loved = np.zeros_like(offered)
+    loved[:100, [fruit, fish]] = 4.0
+    loved[100:, [i for i in range(len(names)) if i not in (fruit, fish)]] = 4.0
+    crowd = Background(SHOP, transfer=category_transfer(loved, offered))
+    profile = fold_profile(ADA, impressions=[shown("item-00")], replies=[liked("item-00")], at=NOW)
+
+    taste = column("crowd_taste", profile, crowd)
+
+    assert taste["item-02"] > 0 > taste["item-03"]  # a fish, a dairy
+    assert column("crowd_taste", UserProfile(user_key=ADA), crowd)["item-02"] == 0.0
 
 
 def test_no_candidates_give_no_rows() -> None:
