@@ -120,6 +120,8 @@ class OutboxCounts:
     unreachable: int = 0
     dead: int = 0
     withheld: int = 0
+    unclear: int = 0
+    """On the wire when the last run crashed; answers among them were sent again."""
     last_latency_seconds: float = 0.0
 
 
@@ -207,6 +209,9 @@ class Dispatcher:
     async def start(self) -> int:
         """Recover what a crash left half sent, and begin to send; gives how much was recovered."""
         left = self._journal.left()
+        self.counts.unclear = len(self._journal.unclear())
+        if self.counts.unclear:
+            logger.warning("%d messages may go out twice after a crash", self.counts.unclear)
 
         def recover() -> int:
             at = self._clock()
@@ -399,8 +404,14 @@ class Dispatcher:
         if entry.message_class is MessageClass.PROMOTION:
             # From here on a crash must not send it again.
             await self._commits.run(lambda: self._store.mark_sending(entry.outbox_id))
+        if not _is_harmless(entry):
+            self._journal.begin(entry.outbox_id)
         try:
-            message_id = await self._transport.send(payload, address)
+            try:
+                message_id = await self._transport.send(payload, address)
+            except SendError:
+                self._journal.forget(entry.outbox_id)
+                raise
         except FloodError as error:
             self.counts.floods += 1
             self._pace.refused(address, error.retry_after)

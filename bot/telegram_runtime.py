@@ -258,6 +258,7 @@ class TelegramRuntime:
             "zhiwei_messages_retried_total": outbox.retried,
             "zhiwei_messages_dead_total": outbox.dead,
             "zhiwei_messages_withheld_total": outbox.withheld,
+            "zhiwei_messages_unclear_after_crash": outbox.unclear,
             "zhiwei_flood_refusals_total": outbox.floods,
             "zhiwei_last_answer_seconds": outbox.last_latency_seconds,
             "zhiwei_seconds_since_telegram": self.poller.silent_seconds,
