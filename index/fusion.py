@@ -80,7 +80,7 @@ class Fusion:
 
     weights: Mapping[str, float] = field(default_factory=lambda: WEIGHTS)
     bias: float = BIAS
-    lesson_floor: float = 0.069
+    lesson_floor: float = 0.06
     tactful_floor: float = 0.18
     """For lessons whose strongest subject asks for tact (grief) or has no taste (bonds)."""
     words_floor: float = 0.02
