@@ -2,51 +2,76 @@
 
 An impression gathers rewards for seven days at most (`data.engagement.PURCHASE_WINDOW`), so nothing
 changes before the midnight eight days ago, except that people have their data erased. Therefore the past
-is read anew every hour.
+is read anew every hour, the open days every ten minutes, and today with every look.
 """
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from data.engagement import DISLIKED_BY, LIKED_BY, rewarded, without_undone
-from data.events import ReplyKind
+from data.engagement import DISLIKED_BY, LIKED_BY, activity, rewarded, without_undone
+from data.events import Mode, ReplyKind
 from data.store import EventStore
 
 OPEN_DAYS = 8
-REREAD_AFTER = timedelta(hours=1)
+REREAD_PAST = timedelta(hours=1)
+REREAD_OPEN = timedelta(minutes=10)
+
+
+class Vocabulary:
+    """Gives every text a small number that stays. Counting numbers is ten times faster than texts."""
+
+    def __init__(self) -> None:
+        self._code_by_text: dict[str, int] = {}
+        self.texts: list[str] = []
+
+    def codes(self, texts: pd.Series[str]) -> npt.NDArray[np.int64]:
+        """Give (n,) codes; -1 for a missing text."""
+        local, distinct = pd.factorize(texts)
+        known = np.array([*(self._code(str(text)) for text in distinct), -1], dtype=np.int64)
+        return known[local]
+
+    def _code(self, text: str) -> int:
+        code = self._code_by_text.setdefault(text, len(self.texts))
+        if code == len(self.texts):
+            self.texts.append(text)
+        return code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frames:
-    """What happened. `impressions` has the flags liked, disliked, clicked and bought in addition."""
+    """What happened, with codes in place of texts; `names` reads them back."""
 
     slates: pd.DataFrame
+    """`at`, `user`, `lesson`, `is_degraded`."""
     impressions: pd.DataFrame
-    replies: pd.DataFrame
+    """`at`, `user`, `item`, `lesson`, `policy` and the flags liked, disliked, clicked, bought."""
+    acts: pd.DataFrame
+    """`user`, `day` (days since 1970), once each: on that day the person did something."""
+    names: Vocabulary
 
     def between(self, since: datetime | None, until: datetime) -> Frames:
+        """One stretch; an act belongs to it with its whole day."""
+        first = 0 if since is None else (since.date() - date(1970, 1, 1)).days
         return Frames(
-            slates=_cut(self.slates, "at", since, until),
-            impressions=_cut(self.impressions, "delivered_at", since, until),
-            replies=_cut(self.replies, "at", since, until),
+            slates=_cut(self.slates, since, until),
+            impressions=_cut(self.impressions, since, until),
+            acts=self.acts[self.acts["day"] >= first],
+            names=self.names,
         )
 
 
-def _cut(
-    frame: pd.DataFrame, column: str, since: datetime | None, until: datetime
-) -> pd.DataFrame:
-    if frame.empty:
-        return frame
-    moments = frame[column]
-    inside = moments < until
+def _cut(frame: pd.DataFrame, since: datetime | None, until: datetime) -> pd.DataFrame:
+    inside = frame["at"] < until
     if since is not None:
-        inside &= moments >= since
-    return frame[inside]
+        inside &= frame["at"] >= since
+    return frame if inside.all() else frame[inside]
 
 
 class History:
@@ -54,50 +79,106 @@ class History:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._past: Frames | None = None
-        self._cut: datetime | None = None
-        self._read_at: datetime | None = None
+        self._names = Vocabulary()
+        self._past = _Kept(REREAD_PAST)
+        self._open = _Kept(REREAD_OPEN)
 
     def frames(self, store: EventStore, *, at: datetime) -> Frames:
         """Everything until `at`."""
+        today = at.replace(hour=0, minute=0, second=0, microsecond=0)
+        cut = today - timedelta(days=OPEN_DAYS)
         with self._lock:
-            cut = at.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=OPEN_DAYS)
-            is_old = self._read_at is None or at - self._read_at > REREAD_AFTER
-            if self._past is None or cut != self._cut or is_old:
-                self._past = read(store, since=None, until=cut)
-                self._cut, self._read_at = cut, at
-            past = self._past
-        recent = read(store, since=cut, until=at + timedelta(seconds=1))
+            parts = (
+                self._past.get(store, self._names, since=None, until=cut, at=at),
+                self._open.get(store, self._names, since=cut, until=today, at=at),
+                read(store, self._names, since=today, until=at + timedelta(seconds=1)),
+            )
         return Frames(
-            slates=_joined(past.slates, recent.slates),
-            impressions=_joined(past.impressions, recent.impressions),
-            replies=_joined(past.replies, recent.replies),
+            slates=pd.concat([part.slates for part in parts], ignore_index=True),
+            impressions=pd.concat([part.impressions for part in parts], ignore_index=True),
+            acts=pd.concat([part.acts for part in parts], ignore_index=True),
+            names=self._names,
         )
 
 
-def read(store: EventStore, *, since: datetime | None, until: datetime) -> Frames:
-    """Read and flag one stretch; rewards may come up to a week after its end."""
-    impressions = store.impressions_frame(since=since, until=until)
-    later = until + timedelta(days=OPEN_DAYS - 1)
-    answers = store.replies_frame(since=since, until=later)
-    flags = {
-        "liked": LIKED_BY,
-        "disliked": DISLIKED_BY,
-        "clicked": [ReplyKind.CLICK, ReplyKind.PURCHASE],
-        "bought": [ReplyKind.PURCHASE],
-    }
-    told = without_undone(answers) if len(answers) else answers
-    for name, kinds in flags.items():
-        impressions[name] = rewarded(impressions, told, kinds) if len(told) else False
-    keep = ["slate_id", "user_key", "item_id", "lesson_id", "delivered_at", *flags]
-    return Frames(
-        slates=store.slates_frame(since=since, until=until),
-        impressions=impressions[keep],
-        replies=_cut(answers, "at", since, until)[["user_key", "at", "kind"]],
+class _Kept:
+    """One stretch, read again when its bounds move or it is too old."""
+
+    def __init__(self, longest: timedelta) -> None:
+        self._longest = longest
+        self._frames: Frames | None = None
+        self._bounds: tuple[datetime | None, datetime] | None = None
+        self._read_at: datetime | None = None
+
+    def get(
+        self,
+        store: EventStore,
+        names: Vocabulary,
+        *,
+        since: datetime | None,
+        until: datetime,
+        at: datetime,
+    ) -> Frames:
+        is_old = self._read_at is None or at - self._read_at > self._longest
+        if self._frames is None or self._bounds != (since, until) or is_old:
+            self._frames = read(store, names, since=since, until=until)
+            self._bounds, self._read_at = (since, until), at
+        return self._frames
+
+
+FLAGS = {
+    "liked": LIKED_BY,
+    "disliked": DISLIKED_BY,
+    "clicked": frozenset({ReplyKind.CLICK, ReplyKind.PURCHASE}),
+    "bought": frozenset({ReplyKind.PURCHASE}),
+}
+
+
+def read(
+    store: EventStore, names: Vocabulary, *, since: datetime | None, until: datetime
+) -> Frames:
+    """Read, flag and code one stretch; rewards may come up to a week after its end.
+
+    `since` must be a midnight (UTC), so that no day is read in two parts.
+    """
+    slates = store.slates_frame(since=since, until=until)
+    shown = store.impressions_frame(since=since, until=until)
+    answers = store.replies_frame(since=since, until=until + timedelta(days=OPEN_DAYS - 1))
+    told = without_undone(answers)
+    policies = pd.Series(
+        (slates["policy"] + " " + slates["policy_version"]).to_numpy(), index=slates["slate_id"]
     )
-
-
-def _joined(past: pd.DataFrame, recent: pd.DataFrame) -> pd.DataFrame:
-    if past.empty or recent.empty:
-        return recent if past.empty else past
-    return pd.concat([past, recent], ignore_index=True)
+    impressions = pd.DataFrame(
+        {
+            "at": shown["delivered_at"],
+            "user": names.codes(shown["user_key"]),
+            "item": names.codes(shown["item_id"]),
+            "lesson": names.codes(shown["lesson_id"]),
+            "policy": names.codes(shown["slate_id"].map(policies)),
+            **{
+                # `rewarded` looks for withdrawn replies itself; it need not look at all of them again.
+                name: rewarded(shown, told[told["kind"].isin([k.value for k in kinds])], kinds)
+                for name, kinds in FLAGS.items()
+            },
+        }
+    )
+    acts = activity(slates, answers[answers["at"] < until])
+    days = pd.DataFrame(
+        {
+            "user": names.codes(acts["user_key"]),
+            "day": (acts["at"] - pd.Timestamp(0, tz="UTC")).dt.days.to_numpy(dtype=np.int64),
+        }
+    )
+    return Frames(
+        slates=pd.DataFrame(
+            {
+                "at": slates["at"],
+                "user": names.codes(slates["user_key"]),
+                "lesson": names.codes(slates["lesson_id"]),
+                "is_degraded": (slates["mode"] != Mode.FULL.value).to_numpy(dtype=bool),
+            }
+        ),
+        impressions=impressions,
+        acts=days.drop_duplicates(ignore_index=True),
+        names=names,
+    )

@@ -33,7 +33,9 @@ def invent(
         with store.transaction():
             for number in range(block, min(block + 5_000, n_slates)):
                 person = int(rng.integers(n_people))
-                age = float(rng.uniform(0, n_days - begins[person]))
+                # People come often at first and seldom later.
+                lived = float(n_days - begins[person])
+                age = lived - min(float(rng.exponential(25)), float(rng.uniform(0, lived)))
                 at = until - timedelta(days=age, minutes=5)
                 rows = rng.choice(len(catalogue), 3, replace=False, p=popular / popular.sum())
                 _slate(store, catalogue, number, person, at, rows, liking, rng)
