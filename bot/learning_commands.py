@@ -233,7 +233,7 @@ def simulate_command(
     users: Annotated[int, typer.Option(min=1, max=100_000, help="Simulated people.")] = 2_000,
     rounds: Annotated[int, typer.Option(min=1, max=500, help="Lessons each finishes.")] = 20,
     seed: Annotated[int, typer.Option(help="Same seed, same people and luck.")] = 0,
-    processes: Annotated[int, typer.Option(min=1, help="Default: the cores, at most 5.")] = 0,
+    processes: Annotated[int, typer.Option(min=0, help="0: as many as cores, at most 5.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Run the whole loop against people with hidden tastes, beside simpler policies.
