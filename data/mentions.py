@@ -11,8 +11,10 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 _LATIN_WORD = re.compile(r"[a-z0-9à-öø-ÿœ]+(?:['’][a-z]+)?")
+_JOINT = re.compile(r"[ \t\u00a0\-‐'’&/]*")
 _HAN = re.compile(r"[㐀-鿿]")
 
 
@@ -88,8 +90,9 @@ class MentionScanner:
         position = 0
         while position < len(text):
             for length in self._han_lengths.get(text[position], ()):
+                # Near the end a slice is shorter than asked, and may be another phrase.
                 phrase = self._han.get(text[position : position + length])
-                if phrase is not None:
+                if phrase is not None and position + length <= len(text):
                     yield Mention(position, position + length, phrase)
                     position += length - 1
                     break
@@ -102,12 +105,18 @@ class MentionScanner:
         while position < len(words):
             for length in self._latin_lengths.get(words[position], ()):
                 phrase = self._latin.get(tuple(words[position : position + length]))
-                if phrase is not None and position + length <= len(words):
-                    last = matches[position + length - 1]
+                named = matches[position : position + length]
+                if phrase is not None and len(named) == length and _are_joined(text, named):
+                    last = named[-1]
                     yield Mention(matches[position].start(), last.end(), phrase)
                     position += length - 1
                     break
             position += 1
+
+
+def _are_joined(text: str, words: list[re.Match[str]]) -> bool:
+    """Whether nothing but blanks and hyphens stands between the words: no line, no other script."""
+    return all(_JOINT.fullmatch(text, one.end(), other.start()) for one, other in pairwise(words))
 
 
 def _longest_first(lengths: Mapping[str, set[int]]) -> dict[str, tuple[int, ...]]:

@@ -9,7 +9,7 @@ from index.embedding import Embedder, HashingEmbedder
 from index.fusion import Fusion
 from index.knowledge import KnowledgeIndex
 from index.matches import Matches, Query
-from index.matching import HybridMatcher
+from index.matching import SMALL, HybridMatcher
 from index.unsaved_index import build_unsaved
 
 
@@ -66,18 +66,17 @@ def matcher(
     items: Sequence[Item],
     *,
     encoder: Embedder | None = None,
-    small: int | None = None,
+    small: int = SMALL,
 ) -> HybridMatcher:
     """A matcher over items; without an encoder only words and food knowledge speak."""
     catalogue = Catalogue.of(items)
-    extra = {} if small is None else {"small": small}
     return HybridMatcher(
         catalogue=catalogue,
         index=build_unsaved(catalogue, encoder or HashingEmbedder(dim=64)),
         embedder=encoder,
         knowledge=KnowledgeIndex(catalogue, encoder),
         fusion=Fusion(),
-        **extra,
+        small=small,
     )
 
 

@@ -12,7 +12,8 @@ FEATURES = ("title", "text", "dish", "pattern", "topic", "staple", "doubt", "avo
 unit = st.floats(0, 1)
 
 
-def views(n: int = 1, **values: float | NDArray[np.float64]) -> Views:
+def views(n: float = 1, **values: float | NDArray[np.float64]) -> Views:
+    n = int(n)
     columns = {name: np.full(n, 0.0) + values.get(name, 0.0) for name in FEATURES}
     return Views(
         dense=np.zeros(n),

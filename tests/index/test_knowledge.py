@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from data.catalogue import Catalogue
 from data.food_knowledge import FoodId
 from data.topic_knowledge import MAX_WEIGHT, load_topics
 from index.knowledge import MAIN_LINK, SIDE_LINK, KnowledgeIndex, Reading
 from index.matching import HybridMatcher
 from index.passages import sentences
-from tests.index.small_worlds import Catalogue, item, lesson, matcher, names, score_of, shop
+from tests.index.small_worlds import item, lesson, matcher, names, score_of, shop
 
 
 @pytest.fixture(scope="module")
