@@ -107,7 +107,8 @@ def _people(
     """(n,) distinct users per code."""
     told = codes >= 0
     pairs = pd.unique((codes[told] << 32) | users[told])
-    return np.bincount(pairs >> 32, minlength=n).astype(np.int64)
+    counts: npt.NDArray[np.int64] = np.bincount(pairs >> 32, minlength=n).astype(np.int64)
+    return counts
 
 
 def _share(n_yes: int, n: int, n_people: int) -> Share:
