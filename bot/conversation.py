@@ -7,6 +7,7 @@ from datetime import datetime
 
 from bot import admin, creators, hearing, lessons, personal, pressing, telling
 from bot.dialog import from_row, to_row
+from bot.lesson_files import UnreadableFile, read_lesson_file
 from bot.messages import ButtonPress, Command, FileMessage, Incoming, Reply, TextMessage, plain
 from bot.turn import Services, Turn
 from bot.understanding.meaning import Meaning
@@ -26,16 +27,22 @@ class Conversation:
         self.services = services
         self._meanings: dict[str, Meaning] = {}
         """Understood ahead and not handled yet, by incoming id; `handle` takes them out."""
+        self._lesson_texts: dict[str, str | UnreadableFile] = {}
+        """The same for uploaded files."""
 
     def prepare(self, incoming: Incoming) -> None:
         """Do what takes long and needs no store, so that `handle` holds the writer briefly.
 
         Calling it is never needed: `handle` does by itself what was not prepared.
         """
-        if isinstance(incoming, TextMessage):
+        number = incoming.incoming_id
+        if isinstance(incoming, FileMessage) and number not in self._lesson_texts:
+            if self._wants_pairs(incoming):
+                self._lesson_texts[number] = _lesson_text(incoming)
+        elif isinstance(incoming, TextMessage) and number not in self._meanings:
             meaning = hearing.understood(self.services.understanding, incoming)
             if meaning is not None:
-                self._meanings[incoming.incoming_id] = meaning
+                self._meanings[number] = meaning
 
     def handle(self, incoming: Incoming) -> list[Reply]:
         """Answer, and store what follows from it, all or nothing."""
@@ -113,10 +120,44 @@ class Conversation:
                 return pressing.press(turn, press)
             case TextMessage() as message:
                 return hearing.hear(turn, message)
-            case FileMessage():
-                return [Reply(spans=plain(turn.words("file.not_read")))]
+            case FileMessage() as file:
+                return [self._read(turn, file)]
             case _:
                 return [Reply(spans=plain(turn.words("press.unknown")))]
+
+    def _wants_pairs(self, file: FileMessage) -> bool:
+        services, sender = self.services, file.sender
+        may = sender.numeric_id in services.creators or sender.numeric_id in services.admins
+        return may and sender.chat_kind == "private" and _is_pair(file.caption)
+
+    def _read(self, turn: Turn, file: FileMessage) -> Reply:
+        """Preview what goes with a creator's file."""
+        text = self._lesson_texts.pop(file.incoming_id, None)
+        if not turn.is_creator:
+            return Reply(spans=plain(turn.words("file.not_read")))
+        if not self._wants_pairs(file):
+            return Reply(spans=plain(turn.words("file.how_to_pair")))
+        if file.problem == "unavailable":
+            return Reply(spans=plain(turn.words("file.unavailable", name=file.file_name[:80])))
+        if text is None:
+            text = _lesson_text(file)
+        if isinstance(text, UnreadableFile):
+            return Reply(spans=plain(text.told(turn.words.language)))
+        return creators.pair(turn, text)
+
+
+def _is_pair(caption: str) -> bool:
+    first = caption.casefold().split(maxsplit=1)[:1]
+    return bool(first) and first[0].partition("@")[0] == "/pair"
+
+
+def _lesson_text(file: FileMessage) -> str | UnreadableFile:
+    if file.problem == "large":
+        return UnreadableFile("large", file.file_name[:80])
+    try:
+        return read_lesson_file(file.file_name, file.content).text
+    except UnreadableFile as error:
+        return error
 
 
 def _command(turn: Turn, command: Command) -> list[Reply]:

@@ -8,6 +8,7 @@ at most, and nobody's messages overtake each other.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 import traceback
@@ -63,6 +64,10 @@ class Inbox:
         workers: How many updates are handled at once.
         batch: How many updates, of as many lanes, may share one transaction.
         after: Called in the event loop with the entry and what `handle` returned.
+        before: Called in the event loop at an update's turn. What it gives is waited for before the
+            update is handled; its lane waits, the others go on.
+        prepare: Called in a worker thread before the transaction in which several updates are
+            handled. It may do nothing; what it raises, `handle` will meet again.
         on_parked: Called in the event loop when an update failed for the last time; the lane goes
             on when it is done.
         max_attempts: After so many failures an update is parked.
@@ -80,6 +85,8 @@ class Inbox:
         after: Callable[[InboxEntry, Any], None] = lambda entry, result: None,
         on_parked: Callable[[InboxEntry], Awaitable[None]] | None = None,
         on_start: Callable[[InboxEntry], None] = lambda entry: None,
+        before: Callable[[InboxEntry], Awaitable[None] | None] = lambda entry: None,
+        prepare: Callable[[InboxEntry], None] = lambda entry: None,
         max_attempts: int = MAX_ATTEMPTS,
         first_wait: float = 0.2,
     ) -> None:
@@ -91,6 +98,9 @@ class Inbox:
         self._after = after
         self._on_parked = on_parked
         self._on_start = on_start
+        self._before = before
+        self._prepare = prepare
+        self._fetching: set[asyncio.Task[None]] = set()
         self._max_attempts = max_attempts
         self._first_wait = first_wait
         self._lanes: dict[str, _Lane] = {}
@@ -177,9 +187,10 @@ class Inbox:
         """End the workers; what is not handled stays in the store."""
         for handle in self._later:
             handle.cancel()
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._fetching]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _work(self) -> None:
         while True:
@@ -218,9 +229,25 @@ class Inbox:
                 lane = self._lanes.get(name)
                 if lane is None or not lane.entries:
                     self._close(name)
-                else:
-                    taken.append((name, lane, lane.entries.popleft()))
+                    continue
+                fetch = self._before(lane.entries[0])
+                if fetch is not None:
+                    self._fetch(name, fetch)
+                    continue
+                taken.append((name, lane, lane.entries.popleft()))
         return taken
+
+    def _fetch(self, name: str, fetch: Awaitable[None]) -> None:
+        async def then_call() -> None:
+            try:
+                await fetch
+            except Exception:
+                logger.exception("getting ready for an update failed")
+            self._call(name)
+
+        task = asyncio.create_task(then_call())
+        self._fetching.add(task)
+        task.add_done_callback(self._fetching.discard)
 
     async def _outcomes(self, entries: list[InboxEntry]) -> list[Any]:
         """Give what `handle` returned for each, or the exception, or that there was no time."""
@@ -239,11 +266,20 @@ class Inbox:
             except Exception as error:
                 return [error]
         started = time.monotonic()
+        n_ready = 0
+        for entry in entries:
+            # Whoever writes meanwhile need not wait for this.
+            with contextlib.suppress(Exception):
+                self._prepare(entry)
+            n_ready += 1
+            if time.monotonic() - started > BATCH_SECONDS:
+                break
+        started = time.monotonic()
         outcomes: list[Any] = []
         # One commit for all: waiting for the disk is most of the work.
         with self._store.transaction():
-            for entry in entries:
-                if time.monotonic() - started > BATCH_SECONDS:
+            for n, entry in enumerate(entries):
+                if n >= n_ready or time.monotonic() - started > BATCH_SECONDS:
                     outcomes.append(_POSTPONED)
                     continue
                 try:

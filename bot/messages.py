@@ -67,6 +67,8 @@ class FileMessage(Incoming):
     file_name: str
     content: bytes
     caption: str = ""
+    problem: str = ""
+    """Why there is no content: `large`, `unavailable`; empty when there is, or nobody asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,15 @@ from datetime import datetime, timedelta
 
 from data.events import UserKey
 
+QUIET = timedelta(minutes=1)
+"""So long nobody is told again that they are too fast."""
+
 
 @dataclass(slots=True)
 class _Bucket:
     tokens: float
     at: datetime
-    was_told: bool = False
+    told_at: datetime | None = None
 
 
 class Quotas:
@@ -59,16 +62,16 @@ class Quotas:
             if bucket.tokens < 1.0:
                 return False
             bucket.tokens -= 1.0
-            bucket.was_told = False
             return True
 
     def should_tell(self, user_key: UserKey, at: datetime) -> bool:
-        """Whether to tell a person that was refused: once, then silence until they may again."""
+        """Whether to tell a person that was refused: once a minute, else silence."""
         with self._lock:
             bucket = self._refilled(user_key, at)
-            is_first = not bucket.was_told
-            bucket.was_told = True
-            return is_first
+            if bucket.told_at is not None and timedelta(0) <= at - bucket.told_at < QUIET:
+                return False
+            bucket.told_at = at
+            return True
 
     def wait(self, user_key: UserKey, at: datetime) -> timedelta:
         """Give how long until the next message is allowed; zero when it is now."""

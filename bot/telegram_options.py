@@ -11,6 +11,7 @@ from typing import Protocol
 from bot.messages import Incoming, Reply
 from bot.outbox import Refused
 from bot.pacing import Rates
+from bot.quotas import Quotas
 from data.catalogue import ItemId
 from data.events import UserKey
 from data.vocabulary import Language
@@ -56,6 +57,8 @@ class TelegramOptions:
     max_backlog: int = 5_000
     """With so many updates waiting no more are taken; Telegram keeps them for a day."""
     registers_menu: bool = True
+    quotas: Quotas | None = field(default_factory=Quotas)
+    """How much one person may ask; None for no limit."""
     rates: Rates = field(default_factory=Rates)
     webhook_url: str = ""
     """Public https address of `/telegram`."""

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,15 +22,24 @@ from telegram.request import HTTPXRequest
 
 from bot.commits import Commits
 from bot.inbox import Inbox
+from bot.messages import FileMessage
 from bot.outage import OutageNotes
 from bot.outbox import Dispatcher, SendError
 from bot.sent_journal import SentJournal
+from bot.telegram_files import download
 from bot.telegram_menu import KNOWN, register_menu
 from bot.telegram_options import Core, TelegramOptions
 from bot.telegram_polling import Poller, RawUpdates, backoff, patiently
 from bot.telegram_sending import CallbackAnswers, TelegramTransport
 from bot.telegram_turns import Handled, TurnHandler
-from bot.telegram_updates import ALLOWED_UPDATES, CHANNEL, UpdateReader, incoming_id, minimised
+from bot.telegram_updates import (
+    ALLOWED_UPDATES,
+    CHANNEL,
+    Received,
+    UpdateReader,
+    incoming_id,
+    minimised,
+)
 from data.errors import StoreError
 from data.store import EventStore, InboxEntry
 
@@ -86,6 +96,8 @@ class TelegramRuntime:
             workers=options.workers,
             batch=options.batch,
             on_start=self._on_start,
+            before=self._before,
+            prepare=lambda entry: self.turns.prepare(entry),
             after=self._after,
             on_parked=self._on_parked,
         )
@@ -146,6 +158,7 @@ class TelegramRuntime:
             clock=self._clock,
             admins=self._options.admins,
             language=self._options.language,
+            quotas=self._options.quotas,
         )
         await self._store_patiently(self.outbox.start)
         left = await self._store_patiently(self.inbox.start)
@@ -291,6 +304,27 @@ class TelegramRuntime:
 
     def _handle(self, entry: InboxEntry) -> Handled:
         return self.turns.handle(entry)
+
+    def _before(self, entry: InboxEntry) -> Awaitable[None] | None:
+        """Fetch the file that a creator sent; nobody else's is looked at."""
+        if '"document"' not in entry.payload or self.turns.has_file(entry):
+            return None
+        try:
+            received = self.turns.reader.read(json.loads(entry.payload), at=entry.received_at)
+        except (ValueError, KeyError, TypeError):
+            return None
+        file = received.incoming
+        if not isinstance(file, FileMessage) or file.sender.numeric_id not in (
+            self._options.creators | self._options.admins
+        ):
+            return None
+        return self._fetch_file(entry, file, received)
+
+    async def _fetch_file(self, entry: InboxEntry, file: FileMessage, received: Received) -> None:
+        content, problem = await download(self.bot, received.file_id, received.file_size)
+        whole = replace(file, content=content, problem=problem)
+        # Reading it may take seconds, so not in the thread that handles everybody.
+        await self._look(lambda: self.turns.keep_file(entry, whole))
 
     def _on_start(self, entry: InboxEntry) -> None:
         loop = asyncio.get_running_loop()

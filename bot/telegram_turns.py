@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from bot.messages import Incoming, Reply
+from bot.degradation import is_emergency
+from bot.messages import ButtonPress, FileMessage, Incoming, Reply
+from bot.quotas import Quotas
 from bot.telegram_options import Core
 from bot.telegram_render import Place, render_all, render_callback, text_payload
 from bot.telegram_updates import CHANNEL, Received, UpdateReader
@@ -24,16 +26,6 @@ from data.vocabulary import Language
 logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
-
-_SORRY = {
-    Language.ZH: "抱歉，这条消息我没能处理，已经报告给维护者。请换个说法，或用 /help 看看我能做什么。",
-    Language.EN: "Sorry, I could not handle that message, and my keepers have been told. "
-    "Please put it another way, or see /help.",
-}
-_TOLD_ADMINS = {
-    Language.ZH: "更新 {update} 失败 {n} 次，已搁置。详情见日志，按此编号查找。",
-    Language.EN: "Update {update} failed {n} times and was parked. Look for this id in the log.",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +50,7 @@ class TurnHandler:
         clock: Callable[[], datetime],
         admins: frozenset[int] = frozenset(),
         language: Language = Language.EN,
+        quotas: Quotas | None = None,
     ) -> None:
         self._conversation = conversation
         self._store = store
@@ -65,26 +58,60 @@ class TurnHandler:
         self._clock = clock
         self._admins = admins
         self._language = language
+        self._quotas = quotas
+        self._files: dict[str, FileMessage] = {}
+        """Files that were downloaded for updates that are not handled yet."""
 
     @property
     def reader(self) -> UpdateReader:
         """What reads the updates."""
         return self._reader
 
-    def handle(self, entry: InboxEntry) -> Handled:
-        """Carry out one update in one transaction; call it in a worker thread."""
-        received = self._reader.read(json.loads(entry.payload), at=entry.received_at)
-        at = self._clock()
+    def has_file(self, entry: InboxEntry) -> bool:
+        """Tell whether the file of an update was fetched."""
+        return entry.update_id in self._files
+
+    def keep_file(self, entry: InboxEntry, file: FileMessage) -> None:
+        """Keep a file with its content until its update is handled, and read it already."""
+        self._files[entry.update_id] = file
+        self._conversation.prepare(file)
+
+    def prepare(self, entry: InboxEntry) -> None:
+        """Do ahead what needs no transaction."""
+        received = self._read(entry)
         if received.incoming is not None:
             self._conversation.prepare(received.incoming)
+
+    def _read(self, entry: InboxEntry) -> Received:
+        received = self._reader.read(json.loads(entry.payload), at=entry.received_at)
+        file = self._files.get(entry.update_id)
+        return received if file is None else replace(received, incoming=file)
+
+    def handle(self, entry: InboxEntry) -> Handled:
+        """Carry out one update in one transaction; call it in a worker thread."""
+        received = self._read(entry)
+        at = self._clock()
+        is_refused = not self._may_ask(entry, received)
+        if received.incoming is not None and not is_refused:
+            self._conversation.prepare(received.incoming)
         with self._store.transaction():
-            rows, was_erased = self._decide(entry, received, at)
+            rows, was_erased = self._decide(entry, received, at, is_refused=is_refused)
             self._store.queue(rows)
             self._store.mark_done(entry.update_id, at=at)
+        self._files.pop(entry.update_id, None)
         return Handled(rows=rows, received=received, was_erased=was_erased, at=at)
 
+    def _may_ask(self, entry: InboxEntry, received: Received) -> bool:
+        """Tell whether this person did not ask too much; an emergency always may, and a press."""
+        incoming = received.incoming
+        if self._quotas is None or incoming is None or isinstance(incoming, ButtonPress):
+            return True
+        # What waited while we were away was not sent too fast.
+        sent_at = received.sent_at or entry.received_at
+        return self._quotas.allow(received.user_key, sent_at) or is_emergency(incoming)
+
     def _decide(
-        self, entry: InboxEntry, received: Received, at: datetime
+        self, entry: InboxEntry, received: Received, at: datetime, *, is_refused: bool
     ) -> tuple[tuple[OutboxEntry, ...], bool]:
         if received.moved_to is not None:
             self._store.move_address(CHANNEL, str(received.chat_id), str(received.moved_to))
@@ -96,12 +123,23 @@ class TurnHandler:
             self._store.put_address(
                 received.user_key, CHANNEL, str(received.chat_id), at=entry.received_at
             )
+        if is_refused:
+            return tuple(self._wait_note(entry, received, received.incoming, at)), False
         replies = self._conversation.handle(received.incoming)
         # Erasing takes the address along: whatever waits in memory for this person must go, too.
         was_erased = (
             received.is_private and self._store.address(received.user_key, CHANNEL) is None
         )
         return tuple(self._rows(entry, received, received.incoming, replies, at)), was_erased
+
+    def _wait_note(
+        self, entry: InboxEntry, received: Received, incoming: Incoming, at: datetime
+    ) -> Iterator[OutboxEntry]:
+        sent_at = received.sent_at or entry.received_at
+        if self._quotas is not None and self._quotas.should_tell(received.user_key, sent_at):
+            text = Words(self._conversation.language_of(incoming))("quota.wait")
+            name = f"{entry.update_id}:wait"
+            yield _note(name, _place(received), text, received.user_key, at)
 
     def _rows(
         self,
@@ -155,6 +193,7 @@ class TurnHandler:
     def apologise(self, entry: InboxEntry, *, tells_admins: bool) -> list[OutboxEntry]:
         """Queue one polite line for the person, and the id for the admins; never what was said."""
         at = self._clock()
+        self._files.pop(entry.update_id, None)
         rows: list[OutboxEntry] = []
         try:
             received = self._reader.read(json.loads(entry.payload), at=entry.received_at)
@@ -163,7 +202,7 @@ class TurnHandler:
             received = Received()
         if received.incoming is not None and received.chat_id is not None:
             tag = received.incoming.sender.language_code
-            text = _SORRY[_language(tag, self._language)]
+            text = Words(_language(tag, self._language))("update.failed")
             place = _place(received)
             if received.callback_id:
                 answer = render_callback(received.callback_id, text, place, is_alone=True)
@@ -172,8 +211,8 @@ class TurnHandler:
                 name = f"{entry.update_id}:sorry"
                 rows.append(_note(name, place, text, received.user_key, at))
         if tells_admins:
-            told = _TOLD_ADMINS[self._language].format(
-                update=entry.update_id, n=entry.attempts + 1
+            told = Words(self._language)(
+                "update.parked", n=entry.attempts + 1, update=entry.update_id
             )
             for admin in sorted(self._admins):
                 key = self._reader.user_key(admin)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from bot.buttons import user_key_for
@@ -57,6 +57,12 @@ class Received:
     """The bot was blocked or let in again; None when the update is not about that."""
     moved_to: int | None = None
     """The group has a new id."""
+    sent_at: datetime | None = None
+    """When the person sent it, which may be long before it reached us."""
+    file_id: str = ""
+    """The file that the message is about."""
+    file_size: int = 0
+    """Bytes, as Telegram tells; 0 when it does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +172,7 @@ class UpdateReader:
             channel=CHANNEL,
         )
         incoming = self._incoming(incoming_id(update), sender, message, at, is_private, is_edit)
+        document = _document(message) if isinstance(incoming, FileMessage) else {}
         return Received(
             chat_id=chat_id,
             is_private=is_private,
@@ -173,6 +180,9 @@ class UpdateReader:
             incoming=incoming,
             message_id=message.get("message_id"),
             thread_id=_thread(message),
+            sent_at=_sent_at(message, is_edit=is_edit),
+            file_id=str(document.get("file_id") or ""),
+            file_size=int(document.get("file_size") or 0),
         )
 
     def _incoming(
@@ -190,6 +200,8 @@ class UpdateReader:
         if name:
             if not is_ours or is_edit:
                 return None
+            if name == "pair" and is_private and _document(message):
+                return _file_message(number, sender, message, at, text)
             return Command(
                 incoming_id=number,
                 sender=sender,
@@ -204,16 +216,8 @@ class UpdateReader:
                 return None
         elif is_edit and not text.strip():
             return None
-        document = message.get("document")
-        if isinstance(document, dict) and is_private:
-            return FileMessage(
-                incoming_id=number,
-                sender=sender,
-                at=at,
-                file_name=str(document.get("file_name") or "file"),
-                content=b"",
-                caption=text,
-            )
+        if isinstance(message.get("document"), dict) and is_private:
+            return _file_message(number, sender, message, at, text)
         if not text.strip() and _is_service(message):
             return None
         return TextMessage(incoming_id=number, sender=sender, at=at, text=text, quoted=quoted)
@@ -270,6 +274,33 @@ def _without_names(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_without_names(entry) for entry in value]
     return value
+
+
+def _document(message: Json) -> Json:
+    """Give the file of a message, else the file of the message it answers."""
+    for one in (message, message.get("reply_to_message") or {}):
+        document = one.get("document")
+        if isinstance(document, dict):
+            return document
+    return {}
+
+
+def _file_message(
+    number: str, sender: Sender, message: Json, at: datetime, caption: str
+) -> FileMessage:
+    return FileMessage(
+        incoming_id=number,
+        sender=sender,
+        at=at,
+        file_name=str(_document(message).get("file_name") or "file"),
+        content=b"",
+        caption=caption,
+    )
+
+
+def _sent_at(message: Json, *, is_edit: bool) -> datetime | None:
+    seconds = message.get("edit_date" if is_edit else "date")
+    return datetime.fromtimestamp(seconds, UTC) if isinstance(seconds, int) and seconds else None
 
 
 def _content(update: Mapping[str, Any]) -> Json:

@@ -542,17 +542,20 @@ def test_one_person_s_flood_takes_nothing_from_another() -> None:
     assert quotas.allow(BOB, NOON)
 
 
-def test_who_is_refused_is_told_once() -> None:
+def test_who_is_refused_is_told_once_a_minute() -> None:
     quotas = Quotas(burst=1, per_minute=60)
     quotas.allow(ANN, NOON)
 
     told = [quotas.should_tell(ANN, NOON) for _ in range(3)]
     quotas.allow(ANN, NOON + timedelta(seconds=2))
-    again = quotas.should_tell(ANN, NOON + timedelta(seconds=2))
+    soon = quotas.should_tell(ANN, NOON + timedelta(seconds=2))
+    later = quotas.should_tell(ANN, NOON + timedelta(seconds=61))
 
     assert told == [True, False, False]
-    assert again
-    assert quotas.wait(ANN, NOON + timedelta(seconds=2)) == timedelta(seconds=1)
+    assert not soon
+    assert later
+    quotas.allow(ANN, NOON + timedelta(seconds=62))
+    assert quotas.wait(ANN, NOON + timedelta(seconds=62)) == timedelta(seconds=1)
 
 
 @given(

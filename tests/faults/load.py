@@ -55,6 +55,7 @@ def zhiwei(api_root: str, token: str, database: Path, *, is_real: bool) -> None:
         token=token,
         secret=fakes.SECRET,
         api_root=api_root,
+        quotas=None,
         poll_seconds=5,
         registers_menu=False,
         journal=database.with_suffix(".sent"),

@@ -98,6 +98,7 @@ def run_bot(api_root: str, token: str, database: Path) -> None:
         secret=SECRET,
         api_root=api_root,
         journal=database.with_suffix(".sent"),
+        quotas=None,
         poll_seconds=5,
         registers_menu=False,
         conflict_patience_seconds=60,
