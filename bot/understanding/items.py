@@ -95,6 +95,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], int | None], ...] = (
         ),
         1,
     ),
+    (re.compile(r"^\W*(?:我)?(?:选|要|拿)\s*([一二三])(?=\W*$)"), None),
     (re.compile(r"右边(?:的|那|这)?|最下面"), 3),
     (re.compile(r"老(二)(?=不|太|可|换|好)"), 2),
 )

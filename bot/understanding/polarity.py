@@ -53,7 +53,7 @@ _AFTER_EN = re.compile(
 _WITHOUT = re.compile(
     r"(?:无|低|少|免|脱|零|0|减|不含|不加|不放|没)(?:添加)?(?:蔗糖|乳糖|糖|盐|油|脂|钠|麸质?|辣)"
     r"|(?<![a-z])(?:(?:sugar|gluten|fat|lactose|dairy|salt|nut|meat|oil)[- ]free"
-    r"|(?:low|less|reduced|no added|lower)[- ](?:in )?(?:sugar|salt|fat|sodium|carb))(?![a-z])"
+    r"|(?:low|less|reduced|no|zero|no added|lower)[- ](?:in )?(?:sugar|salt|fat|sodium|carb))(?![a-z])"
 )
 """What a thing is without says nothing about the thing: 无糖的饮料 is a wish for a drink."""
 _ASKS_AT_END = re.compile(r"[不没](?:呀|啊|呢)?\W*$")

@@ -41,7 +41,7 @@ _TOO_BLAND = re.compile(
     r"(?:太|有点|有些|过于|好|这么)(?:清?淡|没味|寡)|没(?:什么)?味(?:道|儿)?|嘴里没味|淡出鸟|\b(?:bland|boring taste|tasteless|too plain|too light|too mild)\b"
 )
 _TOO_HOT = re.compile(
-    r"(?:太|有点|有些|过于|好|这么|那么|死|偏|贼|巨)辣|辣(?:得|死|哭|到|坏)|不(?:能|要|吃|想|想吃|敢|爱|太|会|可以|碰|放|得|耐|来)*(?:太|那么)?辣|(?:别|少|免|莫|唔|去|忌|无|戒|没有?)(?:要|食|吃|放|太|给|给我|推|再|来|碰|那么|加|咁|整|搞|弄|带|有|点|推荐|口|得|搞太|做)*(?:麻|香|辛|重|酸)?辣|吃不(?:了|得|来|惯)(?:太)?辣|微微?辣|辣(?:的|椒)?(?:也|都|就|我|通通|统统|一律|一点|全)*(?:不(?!够|错)|别|吃不|受不|免|过敏|碰不)|怕辣|辣度(?:要)?(?:低|小|减|降)|(?:低|减|降)辣|🌶\ufe0f?.{0,4}(?:太多|不行|受不了|不要|别)|(?:别|不要|不吃|少|no|less|without|too much|too many|not?)\s*🌶|辣(?:味)?(?:减|少)"
+    r"(?:太|有点|有些|过于|好|这么|那么|死|偏|贼|巨)辣|辣(?:得|死|哭|到|坏)|不(?:能|要|吃|想|想吃|敢|爱|太|会|可以|碰|放|得|耐|来)*(?:太|那么)?辣|(?:别|少|免|莫|唔|去|忌|无|戒|(?<!有)没有?)(?:要|食|吃|放|太|给|给我|推|再|来|碰|那么|加|咁|整|搞|弄|带|有|点|推荐|口|得|搞太|做)*(?:麻|香|辛|重|酸)?辣|吃不(?:了|得|来|惯)(?:太)?辣|微微?辣|辣(?:的|椒)?(?:也|都|就|我|通通|统统|一律|一点|全)*(?:不(?!够|错)|别|吃不|受不|免|过敏|碰不)|怕辣|辣度(?:要)?(?:低|小|减|降)|(?:低|减|降)辣|🌶\ufe0f?.{0,4}(?:太多|不行|受不了|不要|别)|(?:别|不要|不吃|少|no|less|without|too much|too many|not?)\s*🌶|辣(?:味)?(?:减|少)"
     r"|\b(?:too|so|way too|really|super|a bit|bit)\s+(?:too )?(?:spicy|hot(?= for (?:me|my|us|the kids)|[.!,]|$)|fiery)|\b(?:no|not|never|non|less|without|avoid(?:ing)?|isn'?t|won'?t|don'?t|dont|can'?t|cant|cannot|nothing|hate|tone down|dial down|cut|skip|hold|go easy on|easy on|stop)\b(?:[- ](?:\w+[- ]){0,4}?|-)(?:the )?(?:spic(?:y|e|es|iness)(?! rack)|hot(?! (?:dog|sauce|choc|meal|food))|heat(?!ed)|chill?i|fiery)|\b(?:mild|milder|not_spicy|non-spicy)\b|spice[- ]free|can'?t (?:handle|take|do|stand) (?:\w+ )?(?:spic|heat|hot)"
 )
 _TOO_MILD = re.compile(

@@ -26,16 +26,20 @@ class Utterance:
 def load_utterances(name: str | None = None) -> list[Utterance]:
     """Read one file, or every `utterances_*.jsonl` in the order of their names.
 
+    The held-out sets are read only when they are named.
+
     Raises:
         InvalidInput: A line is no labelled utterance; the message names it.
     """
+    if name is not None:
+        return list(_read(name))
     folder = resources.files("data.understanding")
     files = sorted(
         file.name
         for file in folder.iterdir()
         if file.name.startswith("utterances_") and file.name.endswith(".jsonl")
     )
-    return [row for file in files if name in (None, file) for row in _read(file)]
+    return [row for file in files for row in _read(file)]
 
 
 def _read(name: str) -> Iterator[Utterance]:

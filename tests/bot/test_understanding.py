@@ -215,9 +215,11 @@ def test_the_grammar_file_is_what_the_grammar_makes() -> None:
 
 
 def test_there_are_enough_varied_utterances_for_every_intent_and_language() -> None:
-    utterances = load_utterances("utterances_hand.jsonl")
+    utterances = [
+        utterance for utterance in load_utterances() if utterance.group.startswith("utterances_")
+    ]
 
-    assert len(utterances) >= 2500
+    assert len(utterances) >= 5000
     for intent in Intent:
         for lang in ("zh", "en"):
             count = sum(u.intent is intent and u.lang == lang for u in utterances)
@@ -236,7 +238,7 @@ def test_labels_keep_to_the_schema() -> None:
 
 def test_slots_of_hand_written_utterances_are_found_nearly_always() -> None:
     hits = misses = extras = 0
-    for utterance in load_utterances("utterances_hand.jsonl"):
+    for utterance in load_utterances():
         found = _units(find_slots(fold(utterance.text), utterance.intent))
         gold = _units(utterance.slots)
         hits += len(found & gold)
@@ -254,6 +256,18 @@ def test_no_training_text_nearly_equals_a_benchmark_text() -> None:
     for utterance in load_utterances():
         grams = _grams(utterance.text)
         for other in bench:
+            jaccard = len(grams & other) / max(len(grams | other), 1)
+            assert jaccard <= 0.7, utterance.text
+
+
+@pytest.mark.parametrize("name", ["held_out.jsonl", "second_held_out.jsonl"])
+def test_no_training_text_nearly_equals_a_held_out_text(name: str) -> None:
+    kept_apart = [_grams(utterance.text) for utterance in load_utterances(name)]
+
+    assert len(kept_apart) > 150
+    for utterance in load_utterances():
+        grams = _grams(utterance.text)
+        for other in kept_apart:
             jaccard = len(grams & other) / max(len(grams | other), 1)
             assert jaccard <= 0.7, utterance.text
 

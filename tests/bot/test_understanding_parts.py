@@ -73,6 +73,10 @@ def test_a_written_out_chinese_number_is_read_back(number: int) -> None:
         ("十分钟以内能吃上", {}),
         ("I have 20 minutes", {}),
         ("三个人吃", {}),
+        ("between eight and fifteen dollars", {"price_min": 8, "price_max": 15, "currency": "USD"}),
+        ("最多掏三十", {"price_max": 30}),
+        ("I fancy beef", {}),
+        ("便宜是便宜，可太辣了", {}),
     ],
 )
 def test_prices_are_read_with_limit_and_currency(text: str, expected: dict[str, object]) -> None:
@@ -102,6 +106,8 @@ def test_items_are_found_and_corrections_count_last(text: str, item: int | None)
         ("把牛肉换成鸡肉", "鸡肉", False), ("有没有面条", "面条", False),
         ("没有豆腐的", "豆腐", True), ("不想吃肉，来点水果", "水果", False),
         ("fish instead of meat", "meat", True), ("除了鱼都行", "鱼", True),
+        ("有没有无糖的饮料", "饮料", False), ("a sugar free drink", "drink", False),
+        ("能来点零食不", "零食", False), ("不要无糖饮料", "饮料", True),
         ("no fish, shrimp, crab", "crab", True), ("不要鱼，虾，蟹", "蟹", True),
     ],
 )  # fmt: skip
@@ -143,6 +149,11 @@ def test_taste_is_what_is_wanted_and_not_what_is_complained_of(
         ("刚学完《面点基础》，想吃面", "finished_lesson", {"lesson": "面点基础", "include": ["noodle"]}),
         ("学完「減糖甜點」了", "finished_lesson", {"lesson": "減糖甜點"}),
         ("可以吃辣了", "unset_constraint", {"taste": ["not_spicy"]}),
+        ("要🥦不要🥩", "critique", {"include": ["vegetable"], "exclude": ["meat"]}),
+        ("🦐过敏", "set_constraint", {"allergens": ["crustaceans"]}),
+        ("低温慢煮，学会了", "finished_lesson", {"lesson": "低温慢煮"}),
+        ("老师讲完啦 给娃来点吃的", "finished_lesson", {"occasion": ["kids"]}),
+        ("broth basics ✅", "finished_lesson", {"lesson": "broth basics"}),
         ("第二个什么时候送到", "out_of_scope", {}),
     ],
 )  # fmt: skip
@@ -199,7 +210,10 @@ def test_a_named_food_with_a_reaction_is_always_an_allergy(word: str, frame: str
     [
         "I can't breathe", "过敏性休克了怎么办", "my throat is closing up", "刚吃了虾，现在喘不上气",
         "where is my epipen", "anaphylaxis!!", "嘴唇肿起来了，救命", "她休克了",
-        "just ate a peanut and my tongue is swelling", "呼吸困难",
+        "just ate a peanut and my tongue is swelling", "呼吸困难", "喉咙发紧", "嘴唇肿起来了",
+        "她晕过去了", "气上不来", "我爸倒地上了", "EpiPen where", "he collapsed", "lips swelling up",
+        "hives everywhere and wheezing", "my tongue feels big", "need ambulance", "小孩噎住了",
+        "stop, my face is puffing up", "救命！", "吃完嘴麻，喉咙不舒服",
     ],
 )  # fmt: skip
 def test_an_emergency_is_seen(text: str) -> None:
@@ -208,8 +222,9 @@ def test_an_emergency_is_seen(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["我对花生过敏", "太辣了受不了", "I love shrimp", "每次吃虾喉咙都会肿", "breathtaking soup"],
-)
+    ["我对花生过敏", "太辣了受不了", "I love shrimp", "每次吃虾喉咙都会肿", "breathtaking soup",
+        "生蚝害我打过肾上腺素", "peanuts and me = ambulance", "救命，晚饭吃什么", "憋死我了"],
+)  # fmt: skip
 def test_a_habit_or_a_taste_is_no_emergency(text: str) -> None:
     assert not is_emergency(fold(text))
 
