@@ -439,14 +439,6 @@ def words_of(item: Item, *, with_tags: bool = True) -> str:
     return "\n".join((item.name_zh, item.name_en, *tags, *descriptions))
 
 
-_LATIN_AFTER_A_BREAK = re.compile(r"(?<=[^\sa-zà-öø-ÿœ0-9'’&-])[ \t]*(?=[a-zà-öø-ÿœ])|\s*\n\s*")
-
-
-def parted(text: str) -> str:
-    """Set a word between Latin words that no phrase may join: greens, 羽扇豆, mango is no "green mango"."""
-    return _LATIN_AFTER_A_BREAK.sub(" qqq ", text)
-
-
 def detect(text: str) -> frozenset[Allergen]:
     """Allergens that the words of `text` speak of; denials such as "milk-free" do not count."""
     scanner, meanings = _lexicon()
@@ -456,7 +448,7 @@ def detect(text: str) -> frozenset[Allergen]:
     if claims_no_gluten and _TAMARI.search(folded):
         folded = folded.replace("溜酱油", "酱油").replace("酱油", "溜酱油")
     found: set[Allergen] = set()
-    for mention in scanner.find(parted(_FREE_CLAIM.sub(" qqq ", without_comparisons(folded)))):
+    for mention in scanner.find(_FREE_CLAIM.sub(" | ", without_comparisons(folded))):
         meaning = meanings[mention.phrase]
         found |= meaning.allergens
         if not (claims_no_gluten or (is_starch and mention.phrase in _PASTA)):

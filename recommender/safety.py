@@ -14,7 +14,7 @@ from data.mentions import MentionScanner, normalised
 from data.vocabulary import Allergen, AllergenState, Diet, expand_category
 from recommender.claims import has_health_claim
 from recommender.constraints import Constraints, HiddenReason
-from recommender.detector import detect_in_item, parted, words_of
+from recommender.detector import detect_in_item, words_of
 
 LABEL_MAX_AGE = timedelta(days=365)
 """After this a label check counts as never made; recipes and factories change."""
@@ -169,7 +169,7 @@ def _spelled_categories(item: Item) -> frozenset[str]:
     """Categories of meat that name and description speak of; tags also name what goes beside."""
     scanner, categories = _food_words()
     found: set[str] = set()
-    for mention in scanner.find(parted(normalised(words_of(item, with_tags=False)))):
+    for mention in scanner.find(normalised(words_of(item, with_tags=False))):
         category = categories[mention.phrase]
         if category == "soy" or _MEAT_WORDS.search(mention.phrase) is None:
             continue
