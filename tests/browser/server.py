@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 
+from bot.glyphs import font_path
 from bot.studio.app import build_app
 from tests.bot.studio_world import StudioParts, parts_in
 from tests.fakes import FakeClock
@@ -71,7 +74,21 @@ def chromium(*, width: int = 1280, height: int = 900, language: str = "en") -> I
         options.add_argument(argument)
     options.add_experimental_option("prefs", {"intl.accept_languages": language})
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+    # A machine without Chinese fonts shows boxes; the font of our pictures serves the browser too.
+    with tempfile.TemporaryDirectory() as folder:
+        fonts = Path(folder) / "fonts.conf"
+        fonts.write_text(
+            '<?xml version="1.0"?><fontconfig><include ignore_missing="yes">/etc/fonts/fonts.conf'
+            f"</include><dir>{font_path().parent}</dir><cachedir>{folder}</cachedir></fontconfig>"
+        )
+        service = Service(
+            shutil.which("chromedriver"), env={**os.environ, "FONTCONFIG_FILE": str(fonts)}
+        )
+        driver = webdriver.Chrome(options=options, service=service)
+        yield from _opened(driver, width, height)
+
+
+def _opened(driver: Any, width: int, height: int) -> Iterator[Any]:
     driver.set_page_load_timeout(30)
     if (
         width < 500
