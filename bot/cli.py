@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from bot import catalogue_commands, maintenance
+from bot import catalogue_commands, learning_commands, maintenance
 from bot.console import AsJson, configure_logging, err, out, print_json, wired
 from bot.settings import Settings
 from bot.terminal import TerminalChat, typed_lines, utc_now
@@ -264,6 +264,7 @@ def serve(
 
 
 catalogue_commands.register(app)
+learning_commands.register(app, catalogue_commands.import_app, catalogue_commands.evaluate_app)
 maintenance.register(app)
 
 

@@ -6,13 +6,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bot.catalogue_files import read_catalogue
 from bot.degradation import Popularity, RecentPopularity, SteadyMatcher
 from bot.engine import Engine
 from bot.keyword_understanding import KeywordInterpreter
+from bot.learned_ranking import LearnedRanking
 from bot.understanding.meaning import Interpreter
 from bot.understanding.understand import Understander
 from data.catalogue import Catalogue
@@ -69,6 +70,7 @@ class EngineRoom:
         self._looked_at = 0.0
         self._lock = threading.Lock()
         self._recovery: threading.Thread | None = None
+        self._learned = LearnedRanking(wired, monotonic=monotonic)
 
     def current(self) -> Engine:
         """Cheap once opened: one stat a call. A broken new snapshot leaves the old one in force."""
@@ -81,6 +83,8 @@ class EngineRoom:
             opened = self._reopened(opened)
         elif not opened.is_whole and self._is_due():
             self._recover_in_background()
+        elif self._learned.is_due():
+            self._learned.refresh_in_background(self._relearn)
         return opened.engine
 
     def interpreter(self) -> Interpreter:
@@ -100,6 +104,13 @@ class EngineRoom:
     def _take(self, opened: Opened) -> None:
         self._opened = opened
         self._looked_at = self._monotonic()
+
+    def _relearn(self) -> None:
+        """Put a promoted or rolled back model, and today's counts, into force."""
+        with self._lock:
+            if self._opened is not None:
+                engine = self._learned.applied(self._opened.engine)
+                self._opened = replace(self._opened, engine=engine)
 
     def _is_due(self) -> bool:
         return self._monotonic() - self._looked_at >= self._retry_seconds
@@ -215,10 +226,10 @@ class EngineRoom:
             catalogue,
             loaded,
             embedder,
-            n_slates=len(store.slates()),
+            n_slates=store.count_slates(),
             popularity=RecentPopularity(store),
         )
-        return Opened(engine=engine, is_whole=is_whole)
+        return Opened(engine=self._learned.applied(engine), is_whole=is_whole)
 
 
 def _working(wired: Wired, name: str) -> Embedder | None:

@@ -90,6 +90,9 @@ class SqliteEventStore(PeopleTables, BoxTables, ErasureTables):
         rows = self._file.read(*_between("slates", "at", user_key, since, until))
         return [from_row(SlateRecord, row) for row in rows]
 
+    def count_slates(self) -> int:
+        return int(self._file.read("SELECT count(*) AS n FROM slates")[0]["n"])
+
     def record_delivery(self, slate_id: SlateId, *, at: datetime, message_id: str = "") -> int:
         # Inside one transaction: the slate may be erased between the look and the insert.
         with self._file.transaction():

@@ -125,6 +125,9 @@ class EventStore(Protocol):
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> list[SlateRecord]: ...
+    def count_slates(self) -> int:
+        """How many slates were made, ever (erased ones apart)."""
+
     def record_delivery(self, slate_id: SlateId, *, at: datetime, message_id: str = "") -> int:
         """Turn a slate's placements into impressions; gives how many were new (0 on repeats)."""
 
