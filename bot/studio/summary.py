@@ -138,7 +138,7 @@ def _days(frames: Frames) -> pd.DataFrame:
 
 
 def _day_of(moments: pd.Series[pd.Timestamp]) -> npt.NDArray[np.int64]:
-    return (moments - pd.Timestamp(0, tz="UTC")).dt.days.to_numpy(dtype=np.int64)
+    return np.asarray((moments - pd.Timestamp(0, tz="UTC")).dt.days, dtype=np.int64)
 
 
 def _funnel(impressions: pd.DataFrame) -> pd.DataFrame:
