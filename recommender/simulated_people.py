@@ -24,10 +24,13 @@ Floats = npt.NDArray[np.float64]
 
 EXAMINED = (1.0, 0.8, 0.65)
 """Probability that a person looks at position 0, 1, 2."""
-_BASE = -3.0
-_FIT = 1.2
+_BASE = -4.0
+_FIT = 0.6
 _N_KINDS = 6
-_ITEM_FATIGUE, _CATEGORY_FATIGUE = 0.4, 0.1
+_FAVOURITES, _KEPT, _ADDED, _FAVOUR = 0.3, 0.8, 0.08, 4.5
+"""Share of categories that a kind favours; chances that one of its people keeps one of these, or
+has one of the others as well; what a favourite adds to the logit."""
+_ITEM_FATIGUE, _CATEGORY_FATIGUE = 0.4, 0.05
 _RECOVERY = 0.85
 """Share of a fatigue that is left after one round."""
 _DISLIKES, _BUYS = 0.25, 0.15
@@ -134,12 +137,13 @@ def _tastes(
             worn[row, columns[tag]] = 1 / np.sqrt(len(item.tags))
     n_categories = int(codes.max(initial=0)) + 1
     kind = rng.integers(_N_KINDS, size=n_users)
-    by_category = (
-        rng.normal(0, 1.3, (_N_KINDS, n_categories))[kind]
-        + rng.normal(0, 1.3, (n_users, n_categories))
-    )  # fmt: skip
-    by_tag = rng.normal(0, 0.5, (_N_KINDS, len(tags)))[kind] + rng.normal(
-        0, 0.3, (n_users, len(tags))
+    # A person has a handful of favourite kinds of food, most of them shared with their like.
+    of_kind = rng.random((_N_KINDS, n_categories)) < _FAVOURITES
+    kept = rng.random((n_users, n_categories))
+    favourite = np.where(of_kind[kind], kept < _KEPT, kept < _ADDED)
+    by_category = _FAVOUR * favourite + rng.normal(0, 0.4, (n_users, n_categories))
+    by_tag = rng.normal(0, 0.4, (_N_KINDS, len(tags)))[kind] + rng.normal(
+        0, 0.2, (n_users, len(tags))
     )
     prices = np.array(
         [np.log1p(float(i.price)) if i.price is not None else np.nan for i in catalogue]
