@@ -113,7 +113,7 @@ def html_of(spans: Iterable[Span]) -> str:
 
 def units(text: str) -> int:
     """Give the length that Telegram counts: UTF-16 code units."""
-    return len(text) + sum(ord(c) > 0xFFFF for c in text)
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def cut(text: str, most: int) -> str:
