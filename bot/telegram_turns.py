@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 Json = dict[str, Any]
 
 
+MOST_READ = 1000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handled:
     """What became of an update; committed already."""
@@ -59,6 +62,8 @@ class TurnHandler:
         self._admins = admins
         self._language = language
         self._quotas = quotas
+        self._received: dict[str, Received] = {}
+        """What `prepare` read, until it is handled."""
         self._files: dict[str, FileMessage] = {}
         """Files that were downloaded for updates that are not handled yet."""
 
@@ -79,11 +84,16 @@ class TurnHandler:
     def prepare(self, entry: InboxEntry) -> None:
         """Do ahead what needs no transaction."""
         received = self._read(entry)
+        if len(self._received) > MOST_READ:
+            self._received.clear()
+        self._received[entry.update_id] = received
         if received.incoming is not None:
             self._conversation.prepare(received.incoming)
 
     def _read(self, entry: InboxEntry) -> Received:
-        received = self._reader.read(json.loads(entry.payload), at=entry.received_at)
+        received = self._received.pop(entry.update_id, None)
+        if received is None:
+            received = self._reader.read(json.loads(entry.payload), at=entry.received_at)
         file = self._files.get(entry.update_id)
         return received if file is None else replace(received, incoming=file)
 

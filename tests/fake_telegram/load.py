@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tests.fake_telegram.state import Json
 
 if TYPE_CHECKING:
+    from tests.fake_telegram.people import Person
     from tests.fake_telegram.server import FakeTelegram
 
 
@@ -26,6 +27,7 @@ class Load:
         users: How many people, with ids from `first_user` on.
         zipf: Exponent of the Zipf law by which the people are drawn; 0 draws evenly.
         texts: What they write, drawn evenly.
+        presses: Share of presses on a button of what they see, once they see one.
     """
 
     rate: float
@@ -33,6 +35,7 @@ class Load:
     users: int = 500
     zipf: float = 1.0
     texts: Sequence[str] = ("/help",)
+    presses: float = 0.0
     seed: int = 0
     first_user: int = 100_000
     language: str = "en"
@@ -58,8 +61,20 @@ async def write(telegram: FakeTelegram, load: Load) -> None:
                 (one,) = rng.choices(people, cum_weights=weights)
                 user_id = load.first_user + one
                 person = telegram.person(user_id, load.language)
-                person.send_text(rng.choice(load.texts))
+                if not (rng.random() < load.presses and _pressed(person, rng)):
+                    person.send_text(rng.choice(load.texts))
                 load.sent += 1
             await asyncio.sleep(1 / load.rate)
     finally:
         load.is_done = True
+
+
+def _pressed(person: Person, rng: random.Random) -> bool:
+    """Press a button of the last message that has some."""
+    for message in reversed(person.bot_messages()):
+        rows = message.get("reply_markup", {}).get("inline_keyboard", [])
+        payloads = [b["callback_data"] for row in rows for b in row if "callback_data" in b]
+        if payloads:
+            person.press_payload(message, rng.choice(payloads))
+            return True
+    return False
