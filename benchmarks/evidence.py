@@ -9,8 +9,9 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from benchmarks import models
 from benchmarks.report import show
@@ -34,7 +35,7 @@ REQUIRED = 0.90
 
 
 def main(bench: Path) -> None:
-    rows = []
+    rows: list[Mapping[str, Any]] = []
     for name, lessons_name in SETS:
         items = read_items(bench / name / "items.jsonl").records
         lessons = read_lessons(bench / name / f"{lessons_name}.jsonl").records
