@@ -99,8 +99,8 @@ def take_updates(state: State, sent: Parameters) -> list[Json]:
         # A repeat from beyond what is due would make the bot confirm what it never got.
         last = due[-1]["update_id"] if due else state.updates[0]["update_id"] - 1
         again = [update for update in again if update["update_id"] <= last]
-    due[:0] = again
-    return due
+    # In order: a repeat of what the bot never took must not overtake what came before it.
+    return sorted([*again, *due], key=lambda update: int(update["update_id"]))
 
 
 def _scope(sent: Parameters) -> tuple[str, int, str]:
