@@ -179,6 +179,9 @@ def test_a_stranger_at_the_door_gets_403_and_a_way_to_sign_in(driver: Any, tmp_p
     parts = parts_in(tmp_path, telegram_token=TOKEN, admins=frozenset({1}))
     with served(build_app(parts, public=True)) as address:
         driver.get(f"{address}/figures")
+        # The browser is shared, and with it the language that an earlier journey chose.
+        driver.delete_all_cookies()
+        driver.get(f"{address}/figures")
 
         status = driver.execute_script(
             "return performance.getEntriesByType('navigation')[0].responseStatus"

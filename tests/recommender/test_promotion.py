@@ -31,7 +31,8 @@ PARAMETERS = PolicyParameters(exploration_rate=0.3, temperature_in_sd=1.0)
 
 @cache
 def learned() -> tuple[LoggedSlates, Trained]:
-    log = a_log(2_500)
+    # 1 000 slates are held out: |mean p - mean y| then has a standard error of 0.008 beside the 0.02.
+    log = a_log(5_000)
     return log, train(log, seed=1)
 
 
@@ -65,7 +66,7 @@ def test_one_safety_violation_keeps_any_model_back() -> None:
     verdict = judged(safety_violations=1)
 
     assert not verdict.is_open
-    assert "safety" in verdict.reasons[0]
+    assert any("safety" in reason for reason in verdict.reasons)
 
 
 @pytest.mark.parametrize(
