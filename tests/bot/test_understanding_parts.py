@@ -73,7 +73,10 @@ def test_a_written_out_chinese_number_is_read_back(number: int) -> None:
         ("十分钟以内能吃上", {}),
         ("I have 20 minutes", {}),
         ("三个人吃", {}),
-        ("between eight and fifteen dollars", {"price_min": 8, "price_max": 15, "currency": "USD"}),
+        (
+            "between eight and fifteen dollars",
+            {"price_min": 8, "price_max": 15, "currency": "USD"},
+        ),
         ("最多掏三十", {"price_max": 30}),
         ("I fancy beef", {}),
         ("便宜是便宜，可太辣了", {}),
