@@ -6,7 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("encoder", "end_to_end", "rebuild", "million", "growth")
+NAMES = (
+    "encoder",
+    "end_to_end",
+    "rebuild",
+    "million",
+    "growth",
+    "understanding",
+    "evidence",
+    "studio",
+)
 README = Path(__file__).parent.parent / "README.md"
 
 
