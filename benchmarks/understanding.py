@@ -7,6 +7,7 @@ import time
 
 from benchmarks.report import record
 from bot.settings import Settings
+from bot.understanding.text import fold
 from bot.understanding.training_data import load_utterances
 from bot.understanding.understand import Understander
 from index.embedding import open_embedder
@@ -20,12 +21,12 @@ def main() -> None:
     understander = Understander(embedder)
     texts = [row.text for row in load_utterances("second_held_out.jsonl")]
     vectors = embedder.embed(texts, kind="query")
-    understander.understand_encoded(texts[:5], vectors[:5])
+    understander.understand_encoded([fold(text) for text in texts[:5]], vectors[:5])
     milliseconds: list[float] = []
     for _ in range(3):
         for i, text in enumerate(texts):
             started = time.perf_counter()
-            understander.understand_encoded([text], vectors[i : i + 1])
+            understander.understand_encoded([fold(text)], vectors[i : i + 1])
             milliseconds.append((time.perf_counter() - started) * 1000)
     p50 = statistics.median(milliseconds)
     p95 = statistics.quantiles(milliseconds, n=20)[-1]
