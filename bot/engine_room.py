@@ -166,7 +166,9 @@ class EngineRoom:
         try:
             return self._open(embedder)
         except SnapshotError as error:
-            logger.warning("the index must be built: %s", error)
+            # At a first start that is no news; later somebody should know.
+            level = logging.WARNING if self._snapshots.exists() else logging.INFO
+            logger.log(level, "the index must be built: %s", error)
         if embedder is not None:
             try:
                 self._build(embedder)

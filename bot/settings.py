@@ -59,11 +59,15 @@ class Settings(BaseSettings):
     @field_validator("admins", "creators", mode="before")
     @classmethod
     def _ids(cls, value: object) -> object:
-        if isinstance(value, str):
-            return frozenset(
-                int(part) for part in value.replace(";", ",").split(",") if part.strip()
+        if not isinstance(value, str):
+            return value
+        parts = [part.strip() for part in value.replace(";", ",").split(",") if part.strip()]
+        wrong = next((part for part in parts if not part.lstrip("-").isdecimal()), None)
+        if wrong is not None:
+            raise ValueError(
+                f"got {wrong!r}, expected numeric user ids separated by commas, such as 42,43"
             )
-        return value
+        return frozenset(int(part) for part in parts)
 
     @property
     def database_path(self) -> Path:
