@@ -29,6 +29,8 @@ MAIN_LINK, SIDE_LINK = 1.0, 0.6
 _TAIL = re.compile(r"\s(?:in|with|for|from)\s|[(（,]", re.IGNORECASE)
 _COMPOSED = frozenset({"ready_to_eat", "frozen", "snack", "sweet"})
 """Categories whose items are made of foods of other categories."""
+FULL_SENTENCE_BYTES = 36
+"""A sentence of some seven English words or twelve Chinese characters says something."""
 _BINDING = 0.4
 """From this strength on a topic's `avoid` list is binding, unless another topic asks for the food
 more strongly: a lesson on capsaicin wants chillies, whatever its sentence on children says."""
@@ -322,8 +324,10 @@ class KnowledgeIndex:
         for food, _ in sorted(self.links[row].items(), key=lambda pair: -pair[1]):
             numbers = [n for n in reading.pieces_by_food.get(food, ()) if n < len(pieces)]
             if numbers:
-                # A title names, but says nothing: prefer a sentence of the text.
-                return pieces[next((n for n in numbers if n > 0), numbers[0])]
+                # A title or "Look for the lemon." names, but says little: prefer a fuller sentence.
+                told = [n for n in numbers if n > 0] or numbers
+                full = [n for n in told if len(pieces[n].encode()) >= FULL_SENTENCE_BYTES]
+                return pieces[(full or told)[0]]
         return ""
 
     def telling_sentence(
