@@ -65,7 +65,7 @@ def _of_length(ours: models.Embedder, pool: list[str], at_least: int, at_most: i
 
 def _agreement(ours: models.Embedder, plain: object) -> float:
     texts = product_texts(100) + [lesson_text(3, n) for n in range(20)]
-    reference = plain.encode(texts, prompt_name="passage", show_progress_bar=False)  # type: ignore[attr-defined]
+    reference = plain.encode(texts, prompt_name="passage", show_progress_bar=False)  # type: ignore[attr-defined] # the library is untyped
     return float(np.min((ours.embed(texts, kind="passage") * reference).sum(axis=1)))
 
 

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from bot.redaction import install_redaction
 from bot.settings import load_settings
@@ -31,7 +31,7 @@ class ProgressBoard:
         self._progress = Progress(
             TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=err
         )
-        self._tasks: dict[str, int] = {}
+        self._tasks: dict[str, TaskID] = {}
         self._started: dict[str, float] = {}
         self._is_live = err.is_terminal
 
@@ -42,8 +42,8 @@ class ProgressBoard:
             if what not in self._tasks:
                 self._progress.start()
                 self._tasks[what] = self._progress.add_task(what, total=max(total, 1))
-            task = self._tasks[what]  # rich's TaskID is an int
-            self._progress.update(task, completed=done, total=max(total, 1))  # type: ignore[arg-type]
+            task = self._tasks[what]
+            self._progress.update(task, completed=done, total=max(total, 1))
         if done >= total > 0:
             seconds = time.monotonic() - self._started.pop(what)
             if not self._is_live and seconds > 0.5:

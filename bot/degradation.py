@@ -100,7 +100,7 @@ class SteadyMatcher:
         try:
             return self.inner.match(query, eligible=eligible, top_k=top_k)
         except Exception as error:  # a damaged index raises whatever it likes
-            logger.error(  # noqa: TRY400  a traceback could quote the person's words
+            logger.error(
                 "matching failed; offering pins and popular items",
                 extra={"because": type(error).__name__},
             )
@@ -179,7 +179,7 @@ class SteadyConversation(Conversation):
         except StoreError as error:
             if incoming.sender.channel in WAITING_CHANNELS:
                 raise
-            logger.error("the store is down: %s", error)  # noqa: TRY400
+            logger.error("the store is down: %s", error)
             return without_a_store(incoming, self.services.default_language)
         self._after_turn()
         return replies
@@ -199,4 +199,4 @@ class SteadyConversation(Conversation):
             if message_id:
                 raise
             # What was shown was shown; figures miss one impression, nobody misses an answer.
-            logger.error("an impression was not recorded: %s", error)  # noqa: TRY400
+            logger.error("an impression was not recorded: %s", error)

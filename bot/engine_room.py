@@ -157,7 +157,7 @@ class EngineRoom:
             try:
                 return Understander(embedder)
             except (ZhiweiError, OSError, ValueError) as error:
-                logger.error("understanding by keywords only: %s", error)  # noqa: TRY400
+                logger.error("understanding by keywords only: %s", error)
         return KeywordInterpreter()
 
     def _open_best(self) -> Opened:
@@ -174,7 +174,7 @@ class EngineRoom:
                 self._build(embedder)
                 return self._open(embedder)
             except (SnapshotError, OSError) as error:
-                logger.error("the index cannot be built on disk: %s", error)  # noqa: TRY400
+                logger.error("the index cannot be built on disk: %s", error)
         return self._open_old(embedder) or self._open_unsaved(embedder)
 
     def _build(self, embedder: Embedder) -> None:
@@ -205,7 +205,7 @@ class EngineRoom:
                 unsaved = build_unsaved(catalogue, embedder)
                 return self._engine(catalogue, unsaved, embedder, is_whole=False)
             except ModelError as error:
-                logger.error("the encoder failed: %s", error)  # noqa: TRY400
+                logger.error("the encoder failed: %s", error)
         unsaved = build_unsaved(catalogue, HashingEmbedder())
         return self._engine(catalogue, unsaved, None, is_whole=False)
 
@@ -241,7 +241,7 @@ def _working(wired: Wired, name: str) -> Embedder | None:
         embedder.embed(["知味 zhiwei"], kind="query")
     except Exception as error:  # the model libraries raise whatever they like
         wired.__dict__.pop(name, None)
-        logger.error("no encoder: %s", error)  # noqa: TRY400
+        logger.error("no encoder: %s", error)
         return None
     return embedder
 

@@ -122,9 +122,7 @@ class SteadyInterpreter:
             return self._current().understand_all(texts)
         except Exception as error:  # an encoder raises whatever its library likes
             # The class only: a message could quote what the person wrote.
-            logger.error(  # noqa: TRY400
-                "understanding by keywords only", extra={"because": type(error).__name__}
-            )
+            logger.error("understanding by keywords only", extra={"because": type(error).__name__})
             return self._keywords.understand_all(texts)
 
 

@@ -42,7 +42,7 @@ class LearnedRanking:
                 self._wired, self._registry, similarities=engine.matcher.similarities
             )
         except ZhiweiError as error:
-            logger.error("matching alone ranks: %s", error)  # noqa: TRY400
+            logger.error("matching alone ranks: %s", error)
             return engine
         return replace(engine, recommender=replace(engine.recommender, scorer=scorer))
 

@@ -10,6 +10,7 @@ from bot.describing import fact_words
 from bot.messages import Button, Document, Reply, Rich, plain
 from bot.turn import SESSION, Turn
 from bot.wording import Words
+from data.catalogue import ItemId
 from data.events import Consent, ConsentKind, FactKind
 from data.vocabulary import Language
 
@@ -54,11 +55,11 @@ def show_profile(turn: Turn) -> Reply:
     return Reply(spans=rich.done(), buttons=tuple(buttons), is_private=True)
 
 
-def _names(turn: Turn, item_ids: tuple[str, ...]) -> str:
+def _names(turn: Turn, item_ids: tuple[ItemId, ...]) -> str:
     names = [
         turn.words.name(item)
         for item_id in item_ids[:10]
-        if (item := turn.item(item_id)) is not None  # type: ignore[arg-type]
+        if (item := turn.item(item_id)) is not None
     ]
     return turn.words.several(names) if names else "-"
 
@@ -202,7 +203,7 @@ def pause(turn: Turn) -> list[Reply]:
 
 def resume(turn: Turn) -> list[Reply]:
     """Go on; tips still need their switch, so offer it."""
-    buttons = ((turn.button("button.lessons", "lessons", "0"),),)
+    buttons: tuple[tuple[Button, ...], ...] = ((turn.button("button.lessons", "lessons", "0"),),)
     if not turn.has_consent(ConsentKind.SEND_TIPS):
         label = turn.words("button.switch_on", name=turn.words("switch.send_tips"))
         buttons = (
@@ -210,5 +211,5 @@ def resume(turn: Turn) -> list[Reply]:
                 turn.button("button.lessons", "lessons", "0"),
                 turn.labelled(label, "consent", f"{ConsentKind.SEND_TIPS}:1"),
             ),
-        )  # type: ignore[assignment]
+        )
     return [Reply(spans=plain(turn.words("resume.done")), buttons=buttons)]

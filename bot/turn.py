@@ -188,4 +188,4 @@ class Turn:
         )
 
     def move(self, **changes: object) -> None:
-        self.dialog = replace(self.dialog, **changes)  # type: ignore[arg-type]
+        self.dialog = replace(self.dialog, **changes)  # type: ignore[arg-type] # names and types are Dialog's

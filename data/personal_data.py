@@ -44,7 +44,7 @@ _ADDRESSES = (
 """A shared address, such as a group's, belongs to nobody alone."""
 _INBOX_OWNER = (
     # In a group the lane is the chat; so the update itself is searched for the person's id.
-    f"(lane = :user_key OR lane IN {_ADDRESSES} OR CASE WHEN json_valid(payload) THEN EXISTS ("  # noqa: S608
+    f"(lane = :user_key OR lane IN {_ADDRESSES} OR CASE WHEN json_valid(payload) THEN EXISTS ("
     "SELECT 1 FROM json_tree(inbox.payload) AS node WHERE node.atom = :user_key "
     f"OR (node.key = 'id' AND CAST(node.atom AS TEXT) IN {_ADDRESSES})) END)"
 )

@@ -101,7 +101,7 @@ class ErasureTables:
             return sum(self._file.write(sql, moments) for sql in _EXPIRE)
 
     def _rows_of(self, rules: PersonalTable, user_key: UserKey) -> list[dict[str, Any]]:
-        sql = f"SELECT * FROM {rules.table} WHERE {rules.owned_by}"  # noqa: S608
+        sql = f"SELECT * FROM {rules.table} WHERE {rules.owned_by}"
         return self._file.read(sql, {"user_key": user_key})
 
     def _erase(
@@ -109,7 +109,7 @@ class ErasureTables:
     ) -> list[tuple[str, int]]:
         removed = []
         for rules in PERSONAL_TABLES:
-            default = f"DELETE FROM {rules.table}"  # noqa: S608
+            default = f"DELETE FROM {rules.table}"
             sql = _ERASE.get((rules.table, rules.erasure), default) + f" WHERE {rules.owned_by}"
             if only_older:
                 sql += f" AND coalesce({rules.dated_by}, '') <= :at"
@@ -118,7 +118,7 @@ class ErasureTables:
 
     def _all_user_keys(self) -> list[UserKey]:
         owners = [
-            f"SELECT {column} AS owner FROM {rules.table}"  # noqa: S608
+            f"SELECT {column} AS owner FROM {rules.table}"
             for rules in PERSONAL_TABLES
             for column in rules.columns
         ]

@@ -226,7 +226,7 @@ def _insert(table: str, kind: type, key: str) -> str:
     names = ", ".join(f'"{column}"' for column in columns)
     values = ", ".join(f":{column}" for column in columns)
     # Table and columns come from our own dataclasses, never from outside.
-    return f"INSERT INTO {table} ({names}) VALUES ({values}) ON CONFLICT ({key}) DO NOTHING"  # noqa: S608
+    return f"INSERT INTO {table} ({names}) VALUES ({values}) ON CONFLICT ({key}) DO NOTHING"
 
 
 _INSERT_SLATE = _insert("slates", SlateRecord, "slate_id")
@@ -263,7 +263,7 @@ def _between(
         parameters.append(to_text(until))
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     order = "slate_id, position" if table == "impressions" else "rowid"
-    return f"SELECT {columns} FROM {table}{where} ORDER BY {dated_by}, {order}", parameters  # noqa: S608
+    return f"SELECT {columns} FROM {table}{where} ORDER BY {dated_by}, {order}", parameters
 
 
 if TYPE_CHECKING:
