@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 LONGEST_BACKOFF = 60.0
+LONGEST_HOLD = 900.0
+"""Telegram asks for minutes at most; a longer wait comes from a clock that was set back."""
 REFILL_SECONDS = 2.0
 AT_HAND = 1000
 """Messages read from the store at once."""
@@ -248,7 +250,12 @@ class Dispatcher:
                 queues = self._presses
             else:
                 self._no_answer_waits.clear()
-            queues.setdefault(entry.address, _Queue()).entries.append(entry)
+            queue = queues.setdefault(entry.address, _Queue())
+            if not queue.entries and entry.not_before is not None:
+                # An earlier run was told to wait; what comes now waits behind it.
+                seconds = (entry.not_before - self._clock()).total_seconds()
+                queue.not_before = self._monotonic() + min(LONGEST_HOLD, seconds)
+            queue.entries.append(entry)
 
     def forget(self, user_key: UserKey, *, until: datetime) -> None:
         """Drop what waits for a person who had everything erased."""

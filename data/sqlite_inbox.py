@@ -59,17 +59,12 @@ class BoxTables:
         )
 
     def outgoing(self, *, at: datetime, limit: int = 100) -> list[OutboxEntry]:
-        # A message never overtakes an earlier one of its chat that is on its way or held back.
+        # The order of the rows, not of their times: a clock may be set back.
         rows = self._file.read(
-            "WITH held AS (SELECT address, min(rowid) AS first FROM outbox "
-            "WHERE state IN ('queued', 'sending') AND (state = 'sending' OR not_before > :at) "
-            "AND message_class <> :promotion AND (expires_at IS NULL OR expires_at > :at) "
-            "GROUP BY address) "
-            "SELECT outbox.* FROM outbox LEFT JOIN held USING (address) WHERE state = 'queued' "
-            "AND (not_before IS NULL OR not_before <= :at) "
+            "SELECT * FROM outbox WHERE state = 'queued' "
+            "AND (message_class <> :promotion OR not_before IS NULL OR not_before <= :at) "
             "AND (expires_at IS NULL OR expires_at > :at) "
-            "AND (held.first IS NULL OR outbox.rowid < held.first OR message_class = :promotion) "
-            "ORDER BY message_class = :promotion, created_at, outbox.rowid LIMIT :limit",
+            "ORDER BY message_class = :promotion, rowid LIMIT :limit",
             {"at": to_text(at), "limit": limit, "promotion": MessageClass.PROMOTION.value},
         )
         return [from_row(OutboxEntry, row) for row in rows]
@@ -124,5 +119,5 @@ class BoxTables:
         return Backlog(**row, oldest_seconds=max(0.0, seconds))
 
     def _inbox(self, state: str, limit: int) -> list[InboxEntry]:
-        sql = "SELECT * FROM inbox WHERE state = ? ORDER BY received_at, rowid LIMIT ?"
+        sql = "SELECT * FROM inbox WHERE state = ? ORDER BY rowid LIMIT ?"
         return [from_row(InboxEntry, row) for row in self._file.read(sql, (state, limit))]

@@ -214,9 +214,10 @@ class EventStore(Protocol):
     def parked(self) -> list[InboxEntry]: ...
     def queue(self, entries: Iterable[OutboxEntry]) -> int: ...
     def outgoing(self, *, at: datetime, limit: int = 100) -> list[OutboxEntry]:
-        """Queued messages that may go now: answers and edits before promotions, then oldest.
+        """Queued messages: answers and edits, then the promotions that are due; oldest first.
 
-        An answer or edit waits while an earlier one of its address is being sent or held back.
+        Answers and edits that are held back come too (`not_before`), since whatever is said to
+        their address later must wait behind them.
         """
 
     def mark_sending(self, outbox_id: str) -> None: ...

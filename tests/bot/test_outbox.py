@@ -17,6 +17,7 @@ import pytest
 from bot.commits import Commits
 from bot.messages import Reply
 from bot.outbox import (
+    LONGEST_HOLD,
     Dispatcher,
     FloodError,
     MovedError,
@@ -127,9 +128,8 @@ async def dispatching(
             reader,
             channel="telegram",
             clock=now,
-            monotonic=time.monotonic,
             first_backoff=0.02,
-            **({"rates": FREE} | choices),
+            **({"rates": FREE, "monotonic": time.monotonic} | choices),
         )
         await dispatcher.start()
         try:
@@ -163,6 +163,48 @@ async def test_messages_of_a_chat_keep_their_order_through_failures(
 
     assert transport.texts == ["a", "b", "c", "d"]
     assert store.backlog(at=now()).outbox == 0
+
+
+async def test_after_a_restart_new_answers_wait_behind_one_that_is_held_back(
+    store: SqliteEventStore,
+) -> None:
+    store.queue([message("a"), message("b")])
+    held_until = now() + timedelta(seconds=0.3)
+    store.mark_unsent("a", state="queued", not_before=held_until, error="429")
+    transport = ScriptedTransport()
+
+    async with dispatching(store, transport) as dispatcher:
+        fresh = message("c")
+        store.queue([fresh])
+        dispatcher.add([fresh])
+        async with asyncio.timeout(10):
+            while dispatcher.backlog:
+                await asyncio.sleep(0.005)
+
+    assert transport.texts == ["a", "b", "c"]
+    assert now() >= held_until
+
+
+async def test_a_clock_that_was_set_back_holds_no_message_for_days(
+    store: SqliteEventStore,
+) -> None:
+    store.queue([message("a")])
+    store.mark_unsent("a", state="queued", not_before=now() + timedelta(days=400))
+    transport = ScriptedTransport()
+    passed = 0.0
+
+    async with dispatching(
+        store, transport, monotonic=lambda: time.monotonic() + passed
+    ) as dispatcher:
+        await asyncio.sleep(0.05)
+        assert transport.texts == []
+        passed = LONGEST_HOLD
+        dispatcher.add([])
+        async with asyncio.timeout(10):
+            while dispatcher.backlog:
+                await asyncio.sleep(0.005)
+
+    assert transport.texts == ["a"]
 
 
 async def test_a_chat_that_must_wait_delays_no_other(store: SqliteEventStore) -> None:

@@ -427,15 +427,15 @@ def test_updates_out_of_order_are_all_received(store: EventStore, an_update: AnU
     assert {entry.update_id for entry in store.pending()} == {"9", "7"}
 
 
-def test_pending_updates_come_oldest_first(
+def test_pending_updates_come_in_the_order_of_receipt_whatever_the_clock_says(
     store: EventStore, an_update: AnUpdate, now: datetime
 ) -> None:
     store.receive(an_update("b", received_at=now))
     store.receive(an_update("a", received_at=now))
     store.receive(an_update("0", received_at=now - timedelta(seconds=1)))
 
-    assert [entry.update_id for entry in store.pending()] == ["0", "b", "a"]
-    assert [entry.update_id for entry in store.pending(limit=1)] == ["0"]
+    assert [entry.update_id for entry in store.pending()] == ["b", "a", "0"]
+    assert [entry.update_id for entry in store.pending(limit=1)] == ["b"]
 
 
 def test_a_failing_update_is_counted_and_parked_in_the_end(
@@ -470,33 +470,38 @@ def test_answers_go_before_promotions(
     assert [entry.outbox_id for entry in store.outgoing(at=now, limit=1)] == ["1:0"]
 
 
-def test_a_message_waits_for_its_time_and_ends_with_it(
+def test_a_promotion_waits_for_its_time_and_any_message_ends_with_it(
     store: EventStore, a_message: AMessage, now: datetime
 ) -> None:
-    store.queue(
-        [
-            a_message("later", address="1", not_before=now + timedelta(minutes=1)),
-            a_message("short", address="2", expires_at=now + timedelta(minutes=1)),
-        ]
+    in_a_minute = now + timedelta(minutes=1)
+    later = a_message(
+        "later", address="1", message_class=MessageClass.PROMOTION, not_before=in_a_minute
     )
+    store.queue([later, a_message("short", address="2", expires_at=in_a_minute)])
 
     assert [entry.outbox_id for entry in store.outgoing(at=now)] == ["short"]
-    after = store.outgoing(at=now + timedelta(minutes=1))
-    assert [entry.outbox_id for entry in after] == ["later"]
+    assert [entry.outbox_id for entry in store.outgoing(at=in_a_minute)] == ["later"]
 
 
-def test_an_answer_does_not_overtake_an_earlier_one_of_its_chat(
+def test_an_answer_that_is_held_back_is_given_with_its_time_so_that_none_overtakes_it(
     store: EventStore, a_message: AMessage, now: datetime
 ) -> None:
     store.queue([a_message("1:0"), a_message("1:1"), a_message("2:0", address="6002")])
+    until = now + timedelta(seconds=30)
 
-    store.mark_sending("1:0")
-    assert [entry.outbox_id for entry in store.outgoing(at=now)] == ["2:0"]
+    store.mark_unsent("1:0", state="queued", not_before=until, error="429")
 
-    store.mark_unsent("1:0", state="queued", not_before=now + timedelta(seconds=30), error="429")
-    assert [entry.outbox_id for entry in store.outgoing(at=now)] == ["2:0"]
-    later = store.outgoing(at=now + timedelta(seconds=30))
-    assert [entry.outbox_id for entry in later] == ["1:0", "1:1", "2:0"]
+    given = [(entry.outbox_id, entry.not_before) for entry in store.outgoing(at=now)]
+    assert given == [("1:0", until), ("1:1", None), ("2:0", None)]
+
+
+def test_messages_keep_their_order_when_the_clock_is_set_back(
+    store: EventStore, a_message: AMessage, now: datetime
+) -> None:
+    store.queue([a_message("1:0", created_at=now)])
+    store.queue([a_message("2:0", created_at=now - timedelta(hours=1))])
+
+    assert [entry.outbox_id for entry in store.outgoing(at=now)] == ["1:0", "2:0"]
 
 
 def test_a_tip_for_tomorrow_holds_back_no_answer(
