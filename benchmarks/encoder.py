@@ -50,9 +50,40 @@ def main(rounds: int) -> None:
         )
         a, b = size / median(taken["ours"]), size / median(taken["plain"])
         rows.append({"what": f"{name}, texts/s", "zhiwei": a, "peer": b, "ratio": a / b})
+    rows.append(_machine_limit())
     agreement = _agreement(ours, plain)
     show(f"{ours.name} against sentence-transformers fp32; cosine >= {agreement:.5f}", rows)
     record("encoder", {"rows": rows, "min_cosine": agreement, "backend": ours.name})
+
+
+def _machine_limit() -> dict[str, object]:
+    """The same product in both precisions: what bf16 can gain on this machine at most.
+
+    The shape is the widest of the model, at the number of tokens of a bulk batch. Where the
+    processor has no matrix unit for bf16, this ratio bounds every ratio of throughput above.
+    """
+    import torch
+    from torch.nn.functional import linear
+
+    operands = {
+        str(kind): (torch.randn(1024, 384).to(kind), torch.randn(1536, 384).to(kind))
+        for kind in (torch.float32, torch.bfloat16)
+    }
+    taken = in_turns(
+        {name: lambda _, pair=pair: linear(*pair) for name, pair in operands.items()},
+        rounds=9,
+        repeats=10,
+    )
+    n_operations = 2 * 1024 * 384 * 1536
+    slow, fast = (
+        n_operations / median(taken[str(k)]) / 1e9 for k in (torch.float32, torch.bfloat16)
+    )
+    return {
+        "what": "this machine: matrix product, bf16 to fp32, GFLOP/s",
+        "zhiwei": fast,
+        "peer": slow,
+        "ratio": fast / slow,
+    }
 
 
 def _of_length(ours: models.Embedder, pool: list[str], at_least: int, at_most: int) -> list[str]:
