@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cache, cached_property
@@ -395,7 +396,8 @@ def _tune(
     rng = np.random.default_rng(2)
     choice = rng.random(len(vectors))
     every = int(built._inner.nlist)
-    steps = sorted({min(every, round(8 * 2 ** (i / 2))) for i in range(2 * 14)})
+    # A fine ladder: a step too far costs every later query its share.
+    steps = sorted({min(every, round(8 * 2 ** (i / 8))) for i in range(8 * 14)})
     lists_by_share: dict[str, int] = {}
     recall_by_share: dict[str, float] = {}
     for number, share in enumerate(_SHARES):
@@ -405,11 +407,13 @@ def _tune(
         # Codes of one byte have a ceiling that visiting more lists does not lift.
         ceiling = _recall_with(built, share, every, queries, mask, truth)
         wanted = min(target + _SAFETY_MARGIN, ceiling - 0.002)
-        for n_lists in steps:
-            recall = _recall_with(built, share, n_lists, queries, mask, truth)
-            if recall >= wanted or n_lists == every:
-                break
-        lists_by_share[str(share)], recall_by_share[str(share)] = n_lists, round(recall, 4)
+        first = bisect_left(
+            steps[:-1],
+            wanted,
+            key=lambda n: _recall_with(built, share, n, queries, mask, truth),
+        )
+        recall = _recall_with(built, share, steps[first], queries, mask, truth)
+        lists_by_share[str(share)], recall_by_share[str(share)] = steps[first], round(recall, 4)
     tell("measuring recall", len(_SHARES), len(_SHARES))
     return Tuning(
         recall=recall_by_share["1.0"],
