@@ -93,13 +93,33 @@ class Button:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """One item of a drawn picture: exactly words that stand in the message, too."""
+
+    name: str
+    number: int = 0
+    """What people call it in a slate: 1, 2, 3; 0 for an item alone."""
+    category: str = ""
+    """Chooses shape and colour."""
+    price: str = ""
+    label: str = ""
+    """What the label says about allergens."""
+    reason: str = ""
+    """The sentence that it goes with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """PNG or JPEG bytes, or a link to a picture."""
+    """PNG or JPEG bytes, a link to a picture, or cards that the channel draws when it sends."""
 
     content: bytes = b""
     url: str = ""
     alternative: str = ""
     """The same in words, for the terminal and for screen readers."""
+    cards: tuple[Card, ...] = ()
+    """At most four. Drawn after the last check, so a message that is held back shows none."""
+    caption: tuple[Span, ...] = ()
+    """The message's words for under the picture, where they must be shorter than elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +184,15 @@ class Rich:
             last = spans[-1]
             spans[-1] = Span(last.text.rstrip(), last.is_bold, last.is_italic, last.is_quote)
         return tuple(spans)
+
+
+CAPTION_UNITS = 1024
+"""Words under a picture, in the narrowest channel that shows pictures."""
+
+
+def units(text: str) -> int:
+    """Give the length that chat programs count: UTF-16 code units."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def plain(text: str) -> tuple[Span, ...]:
