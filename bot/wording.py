@@ -1,4 +1,4 @@
-"""The words people read, in their language. The sentences stand in `locale/*/zhiwei.po`.
+"""The words people read, in their language. The sentences stand in `locale/*/*.po`.
 
 A sentence has a key and named places: `words("slate.intro", lesson="...")`. A test holds that both
 languages are complete and name the same places.
@@ -6,7 +6,7 @@ languages are complete and name the same places.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -23,12 +23,28 @@ from data.vocabulary import Allergen, AllergenState, Language
 _LOCALES = {Language.ZH: "zh_Hans", Language.EN: "en"}
 
 
-@lru_cache(maxsize=4)
-def sentences(language: Language) -> Catalog:
-    """Read the sentences of a language."""
-    path = resources.files("bot") / "locale" / _LOCALES[language] / "LC_MESSAGES" / "zhiwei.po"
+@lru_cache(maxsize=8)
+def sentences(language: Language, domain: str = "zhiwei") -> Catalog:
+    """Read the sentences of a language: of the conversation, or of another `domain` (`studio`)."""
+    path = resources.files("bot") / "locale" / _LOCALES[language] / "LC_MESSAGES" / f"{domain}.po"
     with path.open("rb") as file:
         return read_po(file, locale=_LOCALES[language])
+
+
+def said(catalog: Catalog, key: str, n: int | None, values: Mapping[str, object]) -> str:
+    """Give the sentence for `key` with its places filled; with `n` the plural form that fits.
+
+    Raises:
+        KeyError: there is no such sentence; a mistake of ours that a test finds.
+    """
+    message = catalog.get(key)
+    if message is None or not message.string:
+        raise KeyError(f"no sentence {key!r} in {catalog.locale}")
+    text = message.string
+    if not isinstance(text, str):
+        forms = text
+        text = forms[0] if len(forms) == 1 or n == 1 else forms[1]
+    return str(text.format(n=n, **values)) if values or n is not None else str(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +54,8 @@ class Words:
     language: Language
 
     def __call__(self, key: str, n: int | None = None, **values: object) -> str:
-        """Give the sentence for `key`; with `n` the plural form that fits.
-
-        Raises:
-            KeyError: there is no such sentence; a mistake of ours that a test finds.
-        """
-        message = sentences(self.language).get(key)
-        if message is None or not message.string:
-            raise KeyError(f"no sentence {key!r} in {self.language}")
-        text = message.string
-        if not isinstance(text, str):
-            forms = text
-            text = forms[0] if len(forms) == 1 or n == 1 else forms[1]
-        return str(text.format(n=n, **values)) if values or n is not None else str(text)
+        """Give the sentence for `key`; see `said`."""
+        return said(sentences(self.language), key, n, values)
 
     @property
     def locale(self) -> Locale:

@@ -10,10 +10,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from bot.engine import Engine
-from bot.studio.csv_files import csv_bytes
 from bot.studio.shelf import Difference, Shelf, difference
 from bot.studio.visit import Visit, to
 from data.catalogue import Item
+from data.csv_safety import Cell, csv_bytes
 from data.importing import Import, read_items
 from data.mentions import normalised
 from data.vocabulary import Allergen
@@ -112,7 +112,7 @@ async def problems(visit: Visit) -> Response:
     """Every problem of an uploaded file as CSV."""
     path = Shelf(visit.studio.wired).upload(str(visit.request.path_params["digest"]))
     found = await run_in_threadpool(read_items, path)
-    rows: Sequence[Sequence[object]] = [
+    rows: Sequence[Sequence[Cell]] = [
         (p.line, p.field, p.value, p.expected, "yes" if p.row_kept else "no")
         for p in found.problems
     ]

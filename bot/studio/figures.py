@@ -14,11 +14,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from bot.plots import Look, bar_plot, line_plot, triangle_plot
-from bot.studio.csv_files import csv_bytes
-from bot.studio.history import History
-from bot.studio.summary import FEWEST, Summary, summarise
+from data.history import History
+from data.summary import FEWEST, Summary, summarise
 from bot.studio.visit import Visit
 from data.catalogue import ItemId, LessonId
+from data.csv_safety import Cell, csv_bytes
 
 PERIODS: dict[str, timedelta | None] = {
     "7d": timedelta(days=7),
@@ -162,12 +162,13 @@ def _rows(frame: pd.DataFrame) -> list[tuple[str, tuple[object, ...]]]:
     return [(str(row[0]), tuple(row[1:])) for row in frame.itertuples(name=None)]
 
 
-def _plain(value: object) -> object:
-    if isinstance(value, float):
-        if math.isnan(value):
+def _plain(value: object) -> Cell:
+    if isinstance(value, (int, float, np.number)):
+        number = float(value)
+        if math.isnan(number):
             return f"<{FEWEST}"
-        return int(value) if value.is_integer() else round(value, 4)
-    return value
+        return int(number) if number.is_integer() else round(number, 4)
+    return str(value)
 
 
 def _shown(visit: Visit, name: str, frame: pd.DataFrame) -> Shown:

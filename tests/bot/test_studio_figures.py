@@ -12,9 +12,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bot.studio.csv_files import csv_bytes, safe_cell
-from bot.studio.history import OPEN_DAYS, History, Vocabulary, read
-from bot.studio.summary import Summary, summarise
+from data.history import OPEN_DAYS, History, Vocabulary, read
+from data.summary import Summary, summarise
 from data.catalogue import ItemId
 from data.engagement import cohort_retention, like_rate
 from data.events import Placement, Reply, ReplyKind, SlateId, SlateRecord, UserKey
@@ -175,26 +174,6 @@ def test_an_empty_log_gives_an_empty_summary(store: InMemoryEventStore) -> None:
 
     assert (found.n_users, found.n_impressions, found.like_rate.value) == (0, 0, None)
     assert all(len(table) == 0 for table in found.tables.values())
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "  =1", "＝1", "＋1", "－1", "＠x"],
-)
-def test_a_spreadsheet_never_computes_a_cell(text: str) -> None:
-    assert str(safe_cell(text)).startswith("'")
-
-
-@pytest.mark.parametrize("value", ["plain", "a=b", "", "番茄", "1-2", None, 3, -2.5])
-def test_other_cells_stay_as_they_are(value: object) -> None:
-    assert safe_cell(value) == value
-
-
-def test_csv_reads_back_with_chinese() -> None:
-    content = csv_bytes(["名称", "n"], [['番茄, "红"', 3], ["=x", -1]])
-
-    rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"))))
-    assert rows == [["名称", "n"], ['番茄, "红"', "3"], ["'=x", "-1"]]
 
 
 @pytest.fixture
