@@ -9,8 +9,8 @@ from datetime import datetime
 
 import numpy as np
 
-from bot.degradation import SteadyMatcher
 from bot.engine import Engine
+from bot.steady_matching import SteadyMatcher
 from data.catalogue import Item, Lesson, LessonId
 from data.events import CreatorRule, RuleKind, UserKey
 from data.vocabulary import Allergen, Diet
