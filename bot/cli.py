@@ -97,6 +97,8 @@ def _telegram(parts: Wired) -> None:
         webhook_secret=s.webhook_secret.get_secret_value() if s.webhook_secret else "",
         host=s.host,
         port=s.port,
+        health_port=s.health_port,
+        is_degraded=lambda: parts.engines.is_degraded,
     )
     serve = run_webhook if s.webhook_url else run_polling
     err.print("Zhiwei is running; stop it with Ctrl-C.", style="green")

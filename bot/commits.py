@@ -30,6 +30,12 @@ class Commits:
         self._at_most = at_most
         self._waiting: list[_Waiting] = []
         self._running: asyncio.Task[None] | None = None
+        self._is_failing = False
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last write was refused: a full disk still reads, so reading proves nothing."""
+        return self._is_failing
 
     async def run(self, write: Callable[[], T]) -> T:
         """Run a write durably: when this returns, it is on disk.
@@ -61,6 +67,7 @@ class Commits:
                 self._executor, self._together, [write for write, _ in batch]
             )
         except BaseException as error:
+            self._is_failing = isinstance(error, StoreError)
             for _, done in batch:
                 if not done.done():
                     done.set_exception(
@@ -71,6 +78,7 @@ class Commits:
             if not isinstance(error, Exception):
                 raise
             return
+        self._is_failing = False
         for (_, done), outcome in zip(batch, outcomes, strict=True):
             if done.done():
                 continue

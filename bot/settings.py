@@ -55,6 +55,8 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr | None = None
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=1, le=65535)
+    health_port: int | None = Field(default=None, ge=1, le=65535)
+    """With polling: port of this machine that serves health and metrics; none when unset."""
 
     @field_validator("admins", "creators", mode="before")
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -65,5 +65,7 @@ class TelegramOptions:
     webhook_secret: str = field(default="", repr=False)
     host: str = "127.0.0.1"
     port: int = 8080
+    is_degraded: Callable[[], bool] = lambda: False
+    """Whether answers come from a lower rung than they should, for metrics; must not wait."""
     health_port: int | None = None
     """With polling: serve /healthz, /readyz and /metrics on this port of 127.0.0.1."""

@@ -254,6 +254,8 @@ class TelegramRuntime:
         try:
             await self._look(lambda: self._store.backlog(at=self._clock()))
         except StoreError:
+            # A store that only refuses writes answers 503 itself; a proxy that turned away from us
+            # then would keep the write from coming that shows that all is well again.
             problems.append("the store is down")
         return problems
 
@@ -275,13 +277,14 @@ class TelegramRuntime:
             "zhiwei_flood_refusals_total": outbox.floods,
             "zhiwei_last_answer_seconds": outbox.last_latency_seconds,
             "zhiwei_seconds_since_telegram": self.poller.silent_seconds,
+            "zhiwei_degraded": float(self._options.is_degraded()),
         }
         try:
             waiting = await self._look(lambda: self._store.backlog(at=self._clock()))
         except StoreError:
             return figures | {"zhiwei_store_up": 0}
         return figures | {
-            "zhiwei_store_up": 1,
+            "zhiwei_store_up": float(not self._commits.is_failing),
             "zhiwei_inbox_waiting": waiting.inbox,
             "zhiwei_outbox_waiting": waiting.outbox,
             "zhiwei_updates_parked": waiting.parked,
