@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bot.catalogue_files import read_catalogue
-from bot.degradation import Popularity, RecentPopularity, SteadyMatcher
 from bot.engine import Engine
 from bot.keyword_understanding import KeywordInterpreter
 from bot.learned_ranking import LearnedRanking
+from bot.degradation import Popularity, RecentPopularity, SteadyMatcher
 from bot.understanding.meaning import Interpreter
 from bot.understanding.understand import Understander
 from data.catalogue import Catalogue
@@ -45,6 +45,8 @@ class Opened:
 
     engine: Engine
     is_whole: bool
+    is_outdated: bool = False
+    """Whole, but a newer snapshot was published that cannot be used."""
 
 
 class EngineRoom:
@@ -81,11 +83,19 @@ class EngineRoom:
                 self._take(opened)
         elif self._snapshots.has_changed():
             opened = self._reopened(opened)
-        elif not opened.is_whole and self._is_due():
+        elif (not opened.is_whole or opened.is_outdated) and self._is_due():
             self._recover_in_background()
         elif self._learned.is_due():
             self._learned.refresh_in_background(self._relearn)
         return opened.engine
+
+    @property
+    def is_degraded(self) -> bool:
+        """Whether something is missing of what was opened; costs nothing."""
+        opened = self._opened
+        return (opened is not None and (not opened.is_whole or opened.is_outdated)) or isinstance(
+            self._interpreter, KeywordInterpreter
+        )
 
     def interpreter(self) -> Interpreter:
         """Give what understands messages: by the model, else by keywords."""
@@ -125,6 +135,7 @@ class EngineRoom:
                 logger.exception("the new snapshot cannot be used; the old one goes on")
                 # Seen and refused: do not read it again at every turn.
                 self._snapshots = SnapshotFolder(self._wired.settings.index_folder)
+                self._take(replace(self._opened or old, is_outdated=True))
             return self._opened or old
 
     def _recover_in_background(self) -> None:
@@ -137,11 +148,14 @@ class EngineRoom:
 
     def _recover(self) -> None:
         try:
-            if self._opened is not None and not self._opened.is_whole:
+            before = self._opened
+            if before is not None and (not before.is_whole or before.is_outdated):
                 opened = self._open_best()
+                if before.is_whole and not opened.is_whole:
+                    opened = before  # what is in memory is better
                 with self._lock:
                     self._take(opened)
-                if opened.is_whole:
+                if opened.is_whole and opened is not before:
                     logger.warning("recovered: encoder and index are back")
             if isinstance(self._interpreter, KeywordInterpreter):
                 self._interpreter = self._open_interpreter()

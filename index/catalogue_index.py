@@ -18,6 +18,8 @@ from index.vector import VectorIndex
 
 Progress = Callable[[str, int, int], None]
 _BLOCK = 4_096
+LARGEST_IN_MEMORY = 512 * 1024 * 1024
+"""Bytes of vectors: 350 000 of 384 numbers."""
 
 
 @dataclass(frozen=True)
@@ -146,9 +148,18 @@ def load(snapshot: Snapshot, catalogue: Catalogue, embedder: Embedder | None) ->
             f"{snapshot.path.name}/owners.npy cannot be read ({error}); run `zhiwei index build`"
         ) from error
     return CatalogueIndex(
-        vectors=VectorIndex.load(snapshot.path),
+        vectors=VectorIndex.load(snapshot.path, mmap=_is_large(snapshot.path)),
         owners=owners,
         lexical=LexicalIndex.load(snapshot.path),
         catalogue_version=catalogue.version,
         version=snapshot.name,
     )
+
+
+def _is_large(folder: Path) -> bool:
+    """Whether the vectors are worth mapping.
+
+    What is mapped changes with the file: bytes that somebody damages later change the answers, and
+    a file that somebody cuts ends the process. So only what memory should not hold twice is mapped.
+    """
+    return sum(path.stat().st_size for path in folder.glob("vectors.*")) > LARGEST_IN_MEMORY

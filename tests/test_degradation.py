@@ -231,6 +231,65 @@ def test_a_damaged_new_index_leaves_the_old_one_in_force(world: World) -> None:
     assert room.current() is before
 
 
+def test_a_damaged_new_index_is_replaced_by_a_sound_one_within_a_minute(world: World) -> None:
+    world.build_index()
+    seconds = Seconds()
+    room = room_of(world, seconds)
+    before = room.current()
+    world.build_index()
+    damaged = snapshot_file(world)
+    damaged.write_bytes(b"not an array")
+    room.current()
+    was_degraded = room.is_degraded
+
+    seconds.now += 61
+    room.current()
+    room.wait(30)
+    after = room.current()
+
+    assert was_degraded
+    assert not room.is_degraded
+    assert after is not before
+    assert after.matcher.version == world.snapshots.current().name != damaged.parent.name
+
+
+def test_a_damaged_new_index_and_no_model_leave_the_whole_engine_in_memory(world: World) -> None:
+    world.build_index()
+    seconds = Seconds()
+    room = room_of(world, seconds)
+    before = room.current()
+    world.build_index()
+    snapshot_file(world).write_bytes(b"not an array")
+    room.current()
+    world.gone.append("the model folder is missing")
+
+    seconds.now += 61
+    room.current()
+    room.wait(30)
+
+    assert room.current() is before
+    assert room.is_degraded
+
+
+@pytest.mark.parametrize("name", ["vectors.faiss", "owners.npy", "lexical.npz"])
+def test_an_index_that_is_damaged_while_it_is_used_changes_no_answer(
+    world: World, name: str
+) -> None:
+    world.build_index()
+    engine = room_of(world).current()
+    query = Query(text="tofu and olive oil")
+    before = engine.matcher.match(query, eligible=None, top_k=20)
+    file = snapshot_file(world, name)
+
+    # In place, as a failing disk or a careless copy does it; then cut to nothing.
+    with file.open("r+b") as content:
+        content.write(bytes(file.stat().st_size))
+        content.truncate(10)
+    after = engine.matcher.match(query, eligible=None, top_k=20)
+
+    assert after == before
+
+
 def test_an_index_that_cannot_be_built_again_gives_way_to_the_one_before(world: World) -> None:
     world.build_index()
     old = world.snapshots.current().name
