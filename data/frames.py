@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 _MOMENTS = ("at", "delivered_at")
-_FLAGS = ("explored", "ope_valid")
+_FLAGS = ("explored", "ope_valid", "is_silent")
 
 
 def frame_of(columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> pd.DataFrame:

@@ -236,7 +236,8 @@ _INSERT_JUDGEMENT = _insert("judgements", Judgement, "judgement_id")
 
 _SLATE_FRAME = (
     'slate_id, at, user_key, chat_kind, language, lesson_id, "trigger", policy, policy_version, '
-    "model_version, catalogue_version, experiment, arm, n_eligible, stage, mode, ope_valid, replaces"
+    "model_version, catalogue_version, experiment, arm, n_eligible, stage, mode, ope_valid, replaces, "
+    "placements = '[]' AS is_silent"
 )
 _REPLY_FRAME = "reply_id, at, user_key, kind, slate_id, item_id, value, source"
 

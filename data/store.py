@@ -153,7 +153,10 @@ class EventStore(Protocol):
     def slates_frame(
         self, *, since: datetime | None = None, until: datetime | None = None
     ) -> pd.DataFrame:
-        """Give slates without their placements, context, candidates and query."""
+        """Give slates without their placements, context, candidates and query.
+
+        `is_silent` says that a slate placed nothing.
+        """
 
     def impressions_frame(
         self, *, since: datetime | None = None, until: datetime | None = None

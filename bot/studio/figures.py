@@ -14,11 +14,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from bot.plots import Look, bar_plot, line_plot, triangle_plot
-from data.history import History
-from data.summary import FEWEST, Summary, summarise
 from bot.studio.visit import Visit
 from data.catalogue import ItemId, LessonId
 from data.csv_safety import Cell, csv_bytes
+from data.history import History
+from data.summary import FEWEST, Summary, summarise
 
 PERIODS: dict[str, timedelta | None] = {
     "7d": timedelta(days=7),

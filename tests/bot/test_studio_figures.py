@@ -12,12 +12,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from data.history import OPEN_DAYS, History, Vocabulary, read
-from data.summary import Summary, summarise
 from data.catalogue import ItemId
 from data.engagement import cohort_retention, like_rate
 from data.events import Placement, Reply, ReplyKind, SlateId, SlateRecord, UserKey
+from data.history import OPEN_DAYS, History, Vocabulary, read
 from data.memory_store import InMemoryEventStore
+from data.summary import Summary, summarise
 from tests.bot.studio_world import Browser, StudioParts, open_studio
 from tests.browser.history import invent
 from tests.fakes import NOON, sample_catalogue

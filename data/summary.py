@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bot.studio.history import Frames
 from data.catalogue import ItemId
 from data.engagement import cohort_retention, gini, wilson
+from data.history import Frames
 
 FEWEST = 5
 LONGEST_TABLE = 25

@@ -1,4 +1,4 @@
-"""The event log as frames for the figures. What is over is read once; only the rest is read again.
+"""The event log as frames for figures. What is over is read once; only the rest is read again.
 
 An impression gathers rewards for seven days at most (`data.engagement.PURCHASE_WINDOW`), so nothing
 changes before the midnight eight days ago, except that people have their data erased. Therefore the past
@@ -49,9 +49,11 @@ class Frames:
     """What happened, with codes in place of texts; `names` reads them back."""
 
     slates: pd.DataFrame
-    """`at`, `user`, `lesson`, `is_degraded`."""
+    """`at`, `user`, `lesson`, `is_degraded`, `is_silent` (nothing was offered)."""
     impressions: pd.DataFrame
-    """`at`, `user`, `item`, `lesson`, `policy` and the flags liked, disliked, clicked, bought."""
+    """`at`, `user`, `item`, `lesson`, `policy`, `position`, `slate` (its id as text), the flags liked,
+    disliked, clicked, bought, and `opens`: the row is the first of its slate. Rows of a slate follow
+    each other."""
     acts: pd.DataFrame
     """`user`, `day` (days since 1970), once each: on that day the person did something."""
     names: Vocabulary
@@ -155,6 +157,9 @@ def read(
             "item": names.codes(shown["item_id"]),
             "lesson": names.codes(shown["lesson_id"]),
             "policy": names.codes(shown["slate_id"].map(policies)),
+            "position": shown["position"].to_numpy(dtype=np.int64),
+            "slate": shown["slate_id"],
+            "opens": (shown["slate_id"] != shown["slate_id"].shift()).to_numpy(dtype=bool),
             **{
                 # `rewarded` looks for withdrawn replies itself; it need not look at all of them again.
                 name: rewarded(shown, told[told["kind"].isin([k.value for k in kinds])], kinds)
@@ -176,6 +181,7 @@ def read(
                 "user": names.codes(slates["user_key"]),
                 "lesson": names.codes(slates["lesson_id"]),
                 "is_degraded": (slates["mode"] != Mode.FULL.value).to_numpy(dtype=bool),
+                "is_silent": slates["is_silent"].to_numpy(dtype=bool),
             }
         ),
         impressions=impressions,
