@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bot.catalogue_files import read_catalogue
+from bot.degradation import Popularity, RecentPopularity, SteadyMatcher
 from bot.engine import Engine
 from bot.keyword_understanding import KeywordInterpreter
 from bot.learned_ranking import LearnedRanking
-from bot.degradation import Popularity, RecentPopularity, SteadyMatcher
 from bot.understanding.meaning import Interpreter
 from bot.understanding.understand import Understander
 from data.catalogue import Catalogue
