@@ -22,6 +22,7 @@ from recommender.claims import has_health_claim
 from recommender.constraints import Constraints, HiddenReason
 from recommender.detector import detect_in_item
 from recommender.profile import UserProfile
+from recommender.rule_columns import RuleColumns
 from recommender.safety import (
     DEFAULT_RULES,
     SafetyRules,
@@ -36,6 +37,10 @@ _STATE_CODE = {
     AllergenState.MAY_CONTAIN: 2,
     AllergenState.CONTAINS: 3,
 }
+
+
+_ORDER = tuple(HiddenReason)
+_LONG_AGO, _NEVER_ENDS = -(10**9), 10**9
 
 
 class _Hide(Protocol):
@@ -83,11 +88,34 @@ class CatalogueTable:
         """(n,) int64 proleptic day number of the label check; a very old day when missing."""
         return np.array(
             [
-                item.allergens_checked_on.toordinal() if item.allergens_checked_on else -(10**9)
+                item.allergens_checked_on.toordinal() if item.allergens_checked_on else _LONG_AGO
                 for item in self.catalogue
             ],
             dtype=np.int64,
         )
+
+    @cached_property
+    def out_of_stock(self) -> np.ndarray:
+        return np.array([i.stock is not None and i.stock <= 0 for i in self.catalogue], dtype=bool)
+
+    @cached_property
+    def available_days(self) -> np.ndarray:
+        """(n, 2) int64 proleptic numbers of the first and last day on which it can be bought."""
+        return np.array(
+            [
+                (
+                    item.available_from.toordinal() if item.available_from else _LONG_AGO,
+                    item.available_until.toordinal() if item.available_until else _NEVER_ENDS,
+                )
+                for item in self.catalogue
+            ],
+            dtype=np.int64,
+        ).reshape(len(self.catalogue), 2)
+
+    @cached_property
+    def rule_columns(self) -> RuleColumns:
+        """What diets, foods to avoid and categories mean for each item."""
+        return RuleColumns(self.catalogue.items)
 
     @cached_property
     def adults_only(self) -> np.ndarray:
@@ -105,8 +133,16 @@ class CatalogueTable:
         )
 
     @cached_property
-    def categories(self) -> np.ndarray:
-        return np.array([item.category for item in self.catalogue], dtype=object)
+    def category_numbers(self) -> Mapping[str, int]:
+        """Category -> its number in `category_codes`."""
+        names = sorted({item.category for item in self.catalogue})
+        return MappingProxyType({name: number for number, name in enumerate(names)})
+
+    @cached_property
+    def category_codes(self) -> np.ndarray:
+        """(n,) int64."""
+        numbers = self.category_numbers
+        return np.array([numbers[item.category] for item in self.catalogue], dtype=np.int64)
 
     @cached_property
     def filed_under(self) -> frozenset[str]:
@@ -175,15 +211,16 @@ def eligibility(
     hide(HiddenReason.BANNED, _banned(table, creator_rules, lesson_id))
     hide(HiddenReason.CLAIM, table.claims)
     _hide_allergens(table, constraints, hide, at=at, rules=rules)
-    for reason, away in _by_item(table, mask, constraints, at=at, rules=rules).items():
-        hide(reason, away)
+    _hide_by_words(table, mask, constraints, hide)
     hide(HiddenReason.PRICE, ~_price_fits(table, constraints))
     _hide_history(table, profile, hide, at=at, cooldowns=cooldowns)
     return Eligibility(mask, MappingProxyType(hidden))
 
 
 def _unavailable(table: CatalogueTable, at: datetime) -> np.ndarray:
-    return np.array([not item.is_available(at) for item in table.catalogue], dtype=bool)
+    day = at.date().toordinal()
+    first, last = table.available_days.T
+    return np.asarray(table.out_of_stock | (day < first) | (day > last))
 
 
 def _banned(
@@ -219,30 +256,17 @@ def _hide_allergens(
     hide(HiddenReason.ALLERGEN_UNKNOWN, (states != 1).any(axis=1) | stale)
 
 
-def _by_item(
-    table: CatalogueTable,
-    mask: np.ndarray,
-    constraints: Constraints,
-    *,
-    at: datetime,
-    rules: SafetyRules,
-) -> dict[HiddenReason, np.ndarray]:
+def _hide_by_words(
+    table: CatalogueTable, mask: np.ndarray, constraints: Constraints, hide: _Hide
+) -> None:
     """Rules that read words run only over what is left, and only when somebody asked for them."""
-    away: dict[HiddenReason, np.ndarray] = {}
     if not (constraints.avoid or constraints.diets or constraints.exclude or constraints.include):
-        return away
-    rest = Constraints(
-        avoid=constraints.avoid,
-        diets=constraints.diets,
-        exclude=constraints.exclude,
-        include=constraints.include,
-    )
-    for row in np.flatnonzero(mask):
-        item = table.catalogue.items[row]
-        reason = safety_reason(item, rest, at=at, rules=rules) or wish_reason(item, rest)
-        if reason is not None:
-            away.setdefault(reason, np.zeros(len(mask), dtype=bool))[row] = True
-    return dict(sorted(away.items(), key=lambda pair: list(HiddenReason).index(pair[0])))
+        return
+    hidden = table.rule_columns.hidden_by(constraints, np.flatnonzero(mask))
+    for reason in sorted(hidden, key=_ORDER.index):
+        away = np.zeros(len(mask), dtype=bool)
+        away[hidden[reason]] = True
+        hide(reason, away)
 
 
 def _price_fits(table: CatalogueTable, c: Constraints) -> np.ndarray:
@@ -292,16 +316,17 @@ def _hide_history(
 
 
 def _over_quota(table: CatalogueTable, profile: UserProfile, cooldowns: Cooldowns) -> np.ndarray:
-    counts: dict[str, int] = {}
+    counts = np.zeros(len(table.category_numbers), dtype=np.int64)
     for item_id in profile.shown_today:
         row = table.rows_by_id.get(item_id)
         if row is not None:
-            category = str(table.categories[row])
-            counts[category] = counts.get(category, 0) + 1
-    full = [
-        c for c, count in counts.items() if c and count >= cooldowns.category_impressions_a_day
-    ]
-    return np.isin(table.categories.astype(str), full)
+            counts[table.category_codes[row]] += 1
+    full = counts >= cooldowns.category_impressions_a_day
+    # Items without a category have nothing in common.
+    nameless = table.category_numbers.get("")
+    if nameless is not None:
+        full[nameless] = False
+    return np.asarray(full[table.category_codes])
 
 
 def reason_for(

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import permutations
 from typing import Protocol
 
 import numpy as np
@@ -194,11 +196,10 @@ class SlotDistribution:
         """
         return self._mixed(self._softmax(prefixes), prefixes)
 
-    def both(self, placed: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """(n,) softmax part and (n,) probabilities of a slot, computed together."""
-        prefixes = _prefixes([placed])
+    def both(self, prefixes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(n_prefixes, n) softmax part and probabilities of a slot, computed together."""
         soft = self._softmax(prefixes)
-        return soft[0], self._mixed(soft, prefixes)[0]
+        return soft, self._mixed(soft, prefixes)
 
     def _mixed(self, soft: np.ndarray, prefixes: np.ndarray) -> np.ndarray:
         n = len(self.scores)
@@ -223,36 +224,52 @@ def _prefixes(placed: list[tuple[int, ...]]) -> np.ndarray:
     return np.array(placed, dtype=np.int64).reshape(len(placed), len(placed[0]))
 
 
+@lru_cache(maxsize=64)
+def _ordered(n: int, length: int) -> np.ndarray:
+    """(n! / (n - length)!, length) int64: all ordered choices without repetition, in order."""
+    rows = list(permutations(range(n), length))
+    prefixes = np.array(rows, dtype=np.int64).reshape(len(rows), length)
+    prefixes.flags.writeable = False
+    return prefixes
+
+
+def _row_of(placed: tuple[int, ...], n: int) -> int:
+    """Give the row of `placed` in `_ordered(n, len(placed))`."""
+    row = 0
+    for depth, candidate in enumerate(placed):
+        row = row * (n - depth) + candidate - sum(before < candidate for before in placed[:depth])
+    return row
+
+
 def draw(pool: Pool, slot: SlotDistribution, *, size: int, rng: np.random.Generator) -> Draw:
     """Sample a slate slot by slot and give exact conditional and marginal propensities."""
     n = len(pool.item_ids)
     size = min(size, n)
+    tree = [slot.both(_ordered(n, position)) for position in range(size)]
+    marginals = _marginals([probabilities for _, probabilities in tree], n=n)
     placed: tuple[int, ...] = ()
-    chosen: list[tuple[int, float, bool]] = []
-    for _ in range(size):
+    placements: list[Placement] = []
+    for position, (soft, probabilities) in enumerate(tree):
+        row = _row_of(placed, n)
         explored = bool(rng.random() < slot.exploration_rate)
-        soft, probabilities = slot.both(placed)
         if explored:
             remaining = [i for i in range(n) if i not in placed]
-            index = remaining[int(rng.integers(len(remaining)))]
+            chosen = remaining[int(rng.integers(len(remaining)))]
         else:
-            index = int(rng.choice(n, p=soft))
-        chosen.append((index, float(probabilities[index]), explored))
-        placed = (*placed, index)
-    marginals = marginal_propensities(slot, n=n, size=size)
-    placements = tuple(
-        Placement(
-            item_id=pool.item_ids[index],
-            position=position,
-            propensity=propensity,
-            marginal_propensity=float(marginals[index, position]),
-            explored=explored,
-            score=float(pool.scores[index]),
+            chosen = int(rng.choice(n, p=soft[row]))
+        placements.append(
+            Placement(
+                item_id=pool.item_ids[chosen],
+                position=position,
+                propensity=float(probabilities[row, chosen]),
+                marginal_propensity=float(marginals[chosen, position]),
+                explored=explored,
+                score=float(pool.scores[chosen]),
+            )
         )
-        for position, (index, propensity, explored) in enumerate(chosen)
-    )
+        placed = (*placed, chosen)
     return Draw(
-        placements=placements,
+        placements=tuple(placements),
         temperature=slot.temperature,
         exploration_rate=slot.exploration_rate,
     )
@@ -264,17 +281,20 @@ def marginal_propensities(slot: SlotDistribution, *, n: int, size: int) -> np.nd
     Returns:
         (n, size) float64; every column sums to 1. At most 10 * 9 prefixes for a slate of three.
     """
-    marginals = np.zeros((n, size))
-    prefixes, mass = np.zeros((1, 0), dtype=np.int64), np.ones(1)
-    for position in range(size):
-        probabilities = mass[:, None] * slot.after(prefixes)
+    return _marginals([slot.after(_ordered(n, position)) for position in range(size)], n=n)
+
+
+def _marginals(tree: Sequence[np.ndarray], *, n: int) -> np.ndarray:
+    """(n, size) from the probabilities of each slot after every ordered prefix."""
+    marginals = np.zeros((n, len(tree)))
+    mass = np.ones(1)
+    for position, slot in enumerate(tree):
+        probabilities = mass[:, None] * slot
         marginals[:, position] = probabilities.sum(axis=0)
-        if position + 1 < size:
-            free = np.ones((len(prefixes), n), dtype=bool)
-            free[np.arange(len(prefixes))[:, None], prefixes] = False
-            which, added = np.nonzero(free)
-            prefixes = np.column_stack([prefixes[which], added])
-            mass = probabilities[which, added]
+        if position + 1 < len(tree):
+            prefixes = _ordered(n, position + 1)
+            above = np.repeat(np.arange(len(slot)), n - position)
+            mass = probabilities[above, prefixes[:, position]]
     return marginals
 
 

@@ -23,7 +23,6 @@ import numpy.typing as npt
 from data.catalogue import Catalogue, Item, ItemId, Lesson
 from data.errors import InvalidInput, SafetyViolation
 from data.events import (
-    CreatorRule,
     Impression,
     Reply,
     ReplyKind,
@@ -33,7 +32,7 @@ from data.events import (
     UserKey,
 )
 from index.matches import Hit, Matcher, Matches, Query
-from recommender.candidates import CatalogueTable, Eligibility, eligibility
+from recommender.candidates import CatalogueTable
 from recommender.constraints import Constraints
 from recommender.evaluation import cascade, per_position
 from recommender.features import Background, category_transfer
@@ -109,34 +108,9 @@ class LessonMatches:
 
 @dataclass(frozen=True, kw_only=True)
 class _RememberingRecommender(Recommender):
-    """The product's recommender; what depends on constraints and day alone is decided once.
+    """The product's recommender; its last look at an item is taken once per constraints and day."""
 
-    The rules are independent: the items that pass all of them are those that pass both halves.
-    """
-
-    remembered: dict[tuple[Constraints, object], npt.NDArray[np.bool_]] = field(
-        default_factory=dict
-    )
     asserted: set[tuple[ItemId, Constraints, object]] = field(default_factory=set)
-
-    def _eligible(
-        self,
-        profile: UserProfile,
-        request: Request,
-        *,
-        at: datetime,
-        creator_rules: Sequence[CreatorRule] = (),  # type: ignore[override]
-    ) -> Eligibility:
-        key = (profile.constraints, at.date())
-        if key not in self.remembered:
-            person = UserProfile(user_key=profile.user_key, constraints=profile.constraints)
-            self.remembered[key] = eligibility(
-                self.table, person, Constraints(), at=at, cooldowns=None, rules=self.rules
-            ).mask
-        may = super()._eligible(
-            replace(profile, constraints=Constraints()), request, at=at, creator_rules=()
-        )
-        return Eligibility(may.mask & self.remembered[key], may.hidden)
 
     def _assert_allowed(
         self, items: Sequence[Item], constraints: Constraints, *, at: datetime
@@ -287,7 +261,7 @@ class _Arm:
         self.category_liked = np.zeros((len(population), n_categories))
         self.n_slates = 0
         self.n_violations = 0
-        self.remembered: dict[tuple[Constraints, object], npt.NDArray[np.bool_]] = {}
+        self.asserted: set[tuple[ItemId, Constraints, object]] = set()
         self.predictor: LearnedPredictor | None = None
         self.n_labelled = 0
         self.logs: list[LoggedSlates] = []
@@ -380,7 +354,7 @@ class _Arm:
             matcher=self.world.matcher,
             scorer=scorer,
             policy=policy,
-            remembered=self.remembered,
+            asserted=self.asserted,
         )
 
     def _transfer(self) -> Floats | None:
