@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from data.errors import IndexMismatch, SnapshotError
-from index.vector import VectorIndex, exact_neighbours, overlap
+from index.exact import exact_neighbours, overlap
+from index.vector import VectorIndex
 
 Vectors = NDArray[np.float32]
 
