@@ -12,7 +12,18 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from bot.studio import catalogue, chat, coverage, door, figures, golden, pairings, people, pictures
+from bot.studio import (
+    catalogue,
+    chat,
+    courses,
+    coverage,
+    door,
+    figures,
+    golden,
+    pairings,
+    people,
+    pictures,
+)
 from bot.studio.security import BodyLimit, LoopbackOnly, SecureAnswers
 from bot.studio.sessions import Role
 from bot.studio.visit import Handler, Studio, endpoint, utc_now
@@ -42,6 +53,8 @@ _PAGES: tuple[tuple[str, str, Handler, Role | None], ...] = (
     ("POST", "/pairings/judge", pairings.judge, Role.CREATOR),
     ("POST", "/pairings/compare", pairings.compare, Role.CREATOR),
     ("POST", "/pairings/vote", pairings.vote, Role.CREATOR),
+    ("GET", "/pairings/course/{digest}", courses.show, Role.CREATOR),
+    ("POST", "/pairings/course/{digest}/keep", courses.keep, Role.CREATOR),
     ("GET", "/golden", golden.show, Role.CREATOR),
     ("POST", "/golden/save", golden.save, Role.CREATOR),
     ("POST", "/golden/run", golden.run, Role.CREATOR),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from bot.lesson_files import LARGEST_BYTES, read_lesson_file, told_in
+from bot.studio import courses
 from bot.studio.lesson_shelf import keep
 from bot.studio.previewing import GROUPS, Ask, Preview, Weighting, attached_lesson
 from bot.studio.previewing import preview as rank
@@ -32,14 +33,42 @@ PRESETS: dict[str, Weighting] = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a lesson stands in an uploaded course; parts count from 1."""
+
+    digest: str
+    title: str
+    part: int
+    n: int
+
+
 async def show(visit: Visit) -> Response:
+    """An empty form; or a lesson of the catalogue, or of an uploaded course, with its items."""
+    if digest := visit.asked("course"):
+        return await _show_part(visit, digest)
     lesson = visit.engine.catalogue.lessons_by_id.get(LessonId(visit.asked("lesson")))
     ask = Ask().of_lesson(lesson) if lesson else Ask()
     found = await run_in_threadpool(_rank, visit, ask) if lesson else None
     return _page(visit, ask, found)
 
 
+async def _show_part(visit: Visit, digest: str) -> Response:
+    number = visit.asked("part", "1", limit=4)
+    part = int(number) if number.isascii() and number.isdigit() else 0
+    course, one = courses.lesson_of(visit, digest, part)
+    ask = Ask(title=one.title, text=one.text)
+    known = attached_lesson(visit.engine.catalogue.lessons, ask.text)
+    ask = ask.of_lesson(known) if known else ask
+    found = await run_in_threadpool(_rank, visit, ask)
+    place = Place(digest=digest, title=course.title, part=part, n=len(course.lessons))
+    return _page(visit, ask, found, place=place)
+
+
 async def preview(visit: Visit) -> Response:
+    if visit.upload_name("file").casefold().endswith(".zip"):
+        uploaded = await visit.upload("file")
+        return await courses.take(visit, *uploaded) if uploaded else _page(visit, Ask(), None)
     ask = await asked_pairing(visit)
     if not ask.text.strip():
         return _page(visit, ask, None, problem=visit.words("pairings.nothing"))
@@ -227,7 +256,13 @@ def _pointed(visit: Visit, ask: Ask) -> tuple[ItemId, Lesson | None]:
 
 
 def _page(
-    visit: Visit, ask: Ask, found: Preview | None, *, done: str = "", problem: str = ""
+    visit: Visit,
+    ask: Ask,
+    found: Preview | None,
+    *,
+    done: str = "",
+    problem: str = "",
+    place: Place | None = None,
 ) -> Response:
     """The whole page, or only its result for htmx."""
     return visit.page(
@@ -244,4 +279,5 @@ def _page(
         grades=GRADES,
         largest_mb=LARGEST_BYTES // (1024 * 1024),
         version=visit.engine.matcher.version,
+        place=place,
     )

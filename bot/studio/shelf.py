@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from bot.studio.state_files import write_whole
+from bot.studio.state_files import newest, write_whole
 from bot.wiring import Wired, imported_path
 from data.catalogue import Item
 from data.errors import InvalidInput, ZhiweiError
@@ -103,7 +103,7 @@ class Shelf:
         uploads = self._folder / "uploads"
         uploads.mkdir(parents=True, exist_ok=True)
         write_whole(uploads / f"{digest}{suffix}", content)
-        _prune(uploads)
+        newest(uploads, _KEPT_UPLOADS)
         return digest, found
 
     def upload(self, digest: str) -> Path:
@@ -182,9 +182,3 @@ class Shelf:
         for old in target.parent.glob("items.*"):
             if content is None or old != target:
                 old.unlink()
-
-
-def _prune(folder: Path) -> None:
-    files = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
-    for old in files[_KEPT_UPLOADS:]:
-        old.unlink(missing_ok=True)

@@ -58,3 +58,10 @@ def write_whole(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def newest(folder: Path, n: int) -> None:
+    """Keep only the `n` files of a folder that were written last."""
+    files = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+    for old in files[n:]:
+        old.unlink(missing_ok=True)

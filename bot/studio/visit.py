@@ -160,6 +160,11 @@ class Visit:
             return None
         return Path(value.filename.replace("\\", "/")).name[:120], await value.read()
 
+    def upload_name(self, name: str) -> str:
+        """The name of an uploaded file without reading it; empty when none was chosen."""
+        value = self.form.get(name)
+        return value.filename or "" if isinstance(value, UploadFile) else ""
+
     def audit(self, action: str, detail: str = "") -> None:
         self.store.audit(
             at=self.at, actor=self.user_key, action=f"studio.{action}", detail=detail[:300]
