@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from data.errors import ModelError
 from recommender.features import FEATURE_VERSION, FEATURES
+from recommender.forest import MOST_ROWS, Forest
 
 Floats = npt.NDArray[np.float64]
 
@@ -71,6 +72,12 @@ class LearnedPredictor:
     version: str = ""
     facts: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """What the model card says; JSON values."""
+    _forest: Forest | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # One column more than the features: the position.
+        forest = Forest.of(self.model, n_columns=len(FEATURES) + 1)
+        object.__setattr__(self, "_forest", forest)
 
     def predict(
         self, features: npt.NDArray[np.float32], positions: npt.NDArray[np.int64] | None = None
@@ -79,7 +86,11 @@ class LearnedPredictor:
             return np.zeros(0)
         if positions is None:
             positions = np.full(len(features), SERVING_POSITION, dtype=np.int64)
-        raw = self.model.predict_proba(with_position(features, positions))[:, 1]
+        rows = with_position(features, positions)
+        if self._forest is not None and len(rows) <= MOST_ROWS:
+            raw = self._forest.predict(rows)
+        else:
+            raw = self.model.predict_proba(rows)[:, 1]
         return calibrated(self.calibrator, raw)
 
 
@@ -137,7 +148,8 @@ def calibrated(calibrator: Any, raw: Floats) -> Floats:
         return np.asarray(raw, dtype=np.float64)
     if hasattr(calibrator, "predict_proba"):
         return np.asarray(calibrator.predict_proba(_logit(raw)[:, None])[:, 1], dtype=np.float64)
-    steps = np.asarray(calibrator.predict(raw), dtype=np.float64)
+    # scikit-learn's own predict checks more than it computes, half a millisecond a request.
+    steps = np.interp(raw, calibrator.X_thresholds_, calibrator.y_thresholds_)
     # Isotonic steps tie many candidates; a trace of the raw order keeps the ranking.
     return np.clip(steps + 1e-3 * (raw - 0.5), _EPSILON, 1 - _EPSILON)
 

@@ -108,16 +108,20 @@ class LessonMatches:
 
 @dataclass(frozen=True, kw_only=True)
 class _RememberingRecommender(Recommender):
-    """The product's recommender; its last look at an item is taken once per constraints and day."""
+    """The product's recommender; its last look at an item is taken once per constraints and day.
+
+    The day counts only where labels do: nothing else that is looked at grows old.
+    """
 
     asserted: set[tuple[ItemId, Constraints, object]] = field(default_factory=set)
 
     def _assert_allowed(
         self, items: Sequence[Item], constraints: Constraints, *, at: datetime
     ) -> None:
-        new = [i for i in items if (i.item_id, constraints, at.date()) not in self.asserted]
+        day = at.date() if constraints.allergens else None
+        new = [i for i in items if (i.item_id, constraints, day) not in self.asserted]
         super()._assert_allowed(new, constraints, at=at)
-        self.asserted.update((item.item_id, constraints, at.date()) for item in new)
+        self.asserted.update((item.item_id, constraints, day) for item in new)
 
 
 @dataclass(frozen=True, slots=True)
@@ -556,6 +560,8 @@ def run_arm(
     arm: str, world: World, *, n_users: int, n_rounds: int, seed: int, tell: Tell | None = None
 ) -> ArmResult:
     """Run one policy; the same seed gives the same people and the same luck to every policy."""
+    # Loaded before the limit, which binds only the libraries that are there already.
+    import sklearn.ensemble  # noqa: F401
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     population = Population.of(
