@@ -14,12 +14,14 @@ from functools import lru_cache
 from PIL import Image, ImageDraw, ImageFont
 
 from bot.glyphs import drawable, font_path
-from bot.wording import Words
-from data.catalogue import Item
-from data.vocabulary import AllergenState, Language
+from bot.messages import Card
 
 WIDTH, HEIGHT = 600, 400
-_INK, _SOFT, _PAPER = "#1d2320", "#4b5650", "#fffdf8"
+SLATE_WIDTH = 800
+"""A row of a slate fills the width of a phone, so that its words can be read there."""
+MOST_CARDS = 4
+_PANEL = 184
+_INK, _SOFT, _PAPER, _LINE = "#1d2320", "#4b5650", "#fffdf8", "#e6e2d8"
 
 _LOOKS: dict[str, tuple[str, str]] = {
     "vegetable": ("#4c9a5b", "leaf"), "fruit": ("#e2703a", "ball"), "mushroom": ("#a98467", "cap"),
@@ -40,55 +42,119 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(font_path(), size)
 
 
+def picture_of(cards: Sequence[Card]) -> bytes:
+    """Give the picture of a message as PNG: a slate, one item alone, or a plain banner for none."""
+    if not cards:
+        return banner()
+    if len(cards) == 1 and not cards[0].number:
+        return item_card(cards[0])
+    return slate_card(tuple(cards))
+
+
 @lru_cache(maxsize=512)
-def item_card(told: CardWords, *, width: int = WIDTH) -> bytes:
+def item_card(card: Card, *, width: int = WIDTH) -> bytes:
     """Give the card of an item as PNG; the height is two thirds of the width."""
-    image = _drawn(told)
+    image = _drawn(card)
     if width != WIDTH:
         image = image.resize((width, width * HEIGHT // WIDTH), Image.Resampling.LANCZOS)
     return _png(image)
 
 
-class CardWords(tuple[str, str, str, str]):
-    """Category, name, price and label line: everything that a card shows. Hashable, for the cache."""
-
-    __slots__ = ()
-
-    @classmethod
-    def of(cls, item: Item, language: Language) -> CardWords:
-        words = Words(language)
-        return cls((item.category, words.name(item), words.price(item), _label(item, words)))
-
-
-def _label(item: Item, words: Words) -> str:
-    contained = [
-        words.allergen(a) for a, s in item.allergens.items() if s is AllergenState.CONTAINS
-    ]
-    if contained:
-        return words("allergens.contains", list=words.several(contained))
-    return words.allergen_line(item)
-
-
-def slate_card(items: Sequence[Item], language: Language) -> bytes:
-    """Give up to four items as one PNG, side by side and numbered as in the message."""
-    cards = [_drawn(CardWords.of(item, language)) for item in items[:4]]
+@lru_cache(maxsize=128)
+def slate_card(cards: tuple[Card, ...]) -> bytes:
+    """Give up to four items as one PNG, one below the other, numbered as in the message."""
     if not cards:
         raise ValueError("a slate card needs an item")
-    side = 400
-    image = Image.new("RGB", (side * len(cards), side * HEIGHT // WIDTH), _PAPER)
-    pen = ImageDraw.Draw(image)
-    for place, card in enumerate(cards):
-        small = card.resize((side, side * HEIGHT // WIDTH), Image.Resampling.LANCZOS)
-        image.paste(small, (place * side, 0))
-        x = place * side
-        pen.ellipse((x + 10, 10, x + 50, 50), fill=_PAPER, outline=_INK, width=2)
-        pen.text((x + 30, 30), str(place + 1), font=_font(24), fill=_INK, anchor="mm")
+    rows = [_row(card) for card in cards[:MOST_CARDS]]
+    image = Image.new("P", (SLATE_WIDTH, sum(row.height for row in rows)))
+    image.putpalette(_palette().getpalette() or [])
+    y = 0
+    for row in rows:
+        image.paste(row, (0, y))
+        y += row.height
     return _png(image)
 
 
-def _drawn(told: CardWords) -> Image.Image:
-    category, name, price, label = (drawable(part) if i else part for i, part in enumerate(told))
-    colour, shape = _LOOKS.get(category, _OTHER)
+@lru_cache(maxsize=1)
+def banner() -> bytes:
+    """Give a picture that shows no item, for where a message must have one."""
+    colour, shape = _OTHER
+    image = Image.new("RGB", (SLATE_WIDTH, _PANEL), colour)
+    _shape(ImageDraw.Draw(image), shape, colour, x=SLATE_WIDTH // 2)
+    return _png(_reduced(image))
+
+
+@lru_cache(maxsize=512)
+def _row(card: Card) -> Image.Image:
+    """One item of a slate: its look at the left, its words at the right, in the common palette."""
+    colour, shape = _LOOKS.get(card.category, _OTHER)
+    left, most = _PANEL + 24, SLATE_WIDTH - _PANEL - 48
+    blocks = [
+        (_wrapped(drawable(card.name), 38, most, most=2), 38, _INK, 47),
+        (_wrapped(drawable(card.price), 28, most, most=1), 28, _SOFT, 37),
+        (_wrapped(drawable(card.reason), 23, most - 16, most=3), 23, _INK, 31),
+        (_wrapped(drawable(card.label), 21, most, most=3), 21, _SOFT, 28),
+    ]
+    n_quoted = len(blocks[2][0])
+    height = max(_PANEL, 28 + sum(len(lines) * step for lines, _, _, step in blocks) + 12)
+    image = Image.new("RGB", (SLATE_WIDTH, height), _PAPER)
+    pen = ImageDraw.Draw(image)
+    pen.rectangle((0, 0, _PANEL - 1, height), fill=colour)
+    image.paste(_symbol(colour, shape), (_PANEL // 2 - 75, height // 2 - 68))
+    if card.number:
+        pen.ellipse((10, 10, 54, 54), fill=_PAPER)
+        pen.text((32, 32), str(card.number), font=_font(28), fill=_INK, anchor="mm")
+    y = 12
+    for lines, size, fill, step in blocks:
+        is_reason = size == 23
+        if is_reason and n_quoted:
+            pen.rectangle((left, y + 4, left + 3, y + n_quoted * step + 2), fill=colour)
+        for line in lines:
+            is_name = size == 38
+            pen.text(
+                (left + 16 * is_reason, y), line, font=_font(size), fill=fill,
+                stroke_width=0.6 if is_name else 0,
+            )  # fmt: skip
+            y += step
+        y += 4
+    pen.line((_PANEL, height - 1, SLATE_WIDTH, height - 1), fill=_LINE, width=2)
+    return _reduced(image)
+
+
+@lru_cache(maxsize=64)
+def _symbol(colour: str, shape: str) -> Image.Image:
+    image = Image.new("RGB", (210, 190), colour)
+    _shape(ImageDraw.Draw(image), shape, colour, x=105)
+    return image.resize((150, 136), Image.Resampling.LANCZOS)
+
+
+@lru_cache(maxsize=1)
+def _palette() -> Image.Image:
+    """One palette for every picture: pasting rows together then needs no search for colours."""
+    colours = [_blend(_INK, _PAPER, step / 23) for step in range(24)]
+    colours += [_blend(_SOFT, _PAPER, step / 15) for step in range(16)]
+    colours += [_blend(_INK, "#ffffff", 0.0), _blend(_LINE, _LINE, 0.0)]
+    for colour, _ in dict.fromkeys((*_LOOKS.values(), _OTHER)):
+        colours += [_blend(colour, "#ffffff", step / 4) for step in range(5)]
+    colours = list(dict.fromkeys(colours))
+    image = Image.new("P", (1, 1))
+    image.putpalette([part for colour in colours for part in colour])
+    return image
+
+
+def _blend(first: str, second: str, share: float) -> tuple[int, int, int]:
+    a, b = (tuple(int(c[at : at + 2], 16) for at in (1, 3, 5)) for c in (first, second))
+    red, green, blue = (round(x + (y - x) * share) for x, y in zip(a, b, strict=True))
+    return red, green, blue
+
+
+def _reduced(image: Image.Image) -> Image.Image:
+    return image.quantize(palette=_palette(), dither=Image.Dither.NONE)
+
+
+def _drawn(card: Card) -> Image.Image:
+    name, price, label = (drawable(part) for part in (card.name, card.price, card.label))
+    colour, shape = _LOOKS.get(card.category, _OTHER)
     image = Image.new("RGB", (WIDTH, HEIGHT), _PAPER)
     pen = ImageDraw.Draw(image)
     pen.rectangle((0, 0, WIDTH, 190), fill=colour)
@@ -116,7 +182,9 @@ def _wrapped(text: str, size: int, width: int, *, most: int) -> list[str]:
             line = piece.lstrip()
         else:
             line += piece
-        while font.getlength(line) > width and len(line) > 1:  # a word longer than the card
+        while (
+            font.getlength(line.rstrip()) > width and len(line) > 1
+        ):  # a word longer than the card
             cut = next(n for n in range(len(line), 0, -1) if font.getlength(line[:n]) <= width)
             lines.append(line[:cut])
             line = line[cut:]
@@ -146,9 +214,9 @@ def _pieces(text: str) -> list[str]:
     return pieces
 
 
-def _shape(pen: ImageDraw.ImageDraw, shape: str, colour: str) -> None:
-    """One simple white shape in the middle of the coloured panel (centre 300, 95)."""
-    x, y, w = 300, 95, "#ffffff"
+def _shape(pen: ImageDraw.ImageDraw, shape: str, colour: str, *, x: int = WIDTH // 2) -> None:
+    """One simple white shape in the middle of the coloured panel, 210 wide and 190 high."""
+    y, w = 95, "#ffffff"
     match shape:
         case "leaf":
             pen.pieslice((x - 95, y - 95, x + 95, y + 95), 290, 430, fill=w)

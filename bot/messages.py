@@ -195,6 +195,19 @@ def units(text: str) -> int:
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
+def cut(text: str, most: int) -> str:
+    """Shorten to so many units with an ellipsis, between characters."""
+    if units(text) <= most:
+        return text
+    kept, used = [], 1
+    for character in text:
+        used += units(character)
+        if used > most:
+            break
+        kept.append(character)
+    return "".join(kept).rstrip() + "…"
+
+
 def plain(text: str) -> tuple[Span, ...]:
     """One plain span."""
     return (Span(text),)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from bot.cards import WIDTH, CardWords, item_card
+from bot.cards import WIDTH, item_card
+from bot.picturing import card_of
 from bot.studio.visit import Visit
 from data.catalogue import ItemId
 
@@ -18,7 +19,7 @@ async def card(visit: Visit) -> Response:
     if item is None:
         return visit.refusal("refused.gone", status=404)
     width = _SMALL if visit.asked("size") == "small" else WIDTH
-    content = await run_in_threadpool(item_card, CardWords.of(item, visit.language), width=width)
+    content = await run_in_threadpool(item_card, card_of(item, visit.language), width=width)
     return Response(
         content, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"}
     )

@@ -1,4 +1,4 @@
-"""Plots and cards: right glyphs, right sizes, no crash on empty or odd frames."""
+"""Plots: right glyphs, right sizes, no crash on empty or odd frames."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from bot.cards import HEIGHT, WIDTH, CardWords, item_card, slate_card
 from bot.glyphs import drawable, font_path, missing_glyphs
 from bot.plots import Look, bar_plot, line_plot, triangle_plot
 from bot.studio.words import studio_sentences
 from bot.wording import sentences
-from data.catalogue import Item, ItemId
-from data.vocabulary import FOOD_CATEGORIES, Language
+from data.vocabulary import Language
 from tests.fakes import sample_catalogue
 
 DAYS = pd.date_range("2026-11-01", periods=5, tz="UTC")
@@ -99,53 +97,6 @@ def test_an_empty_frame_is_an_empty_plot(draw: object) -> None:
     frame = pd.DataFrame({"value": []})
 
     assert draw(frame, Look(title="x")).startswith(b"\x89PNG")  # type: ignore[operator]
-
-
-@pytest.mark.parametrize("language", Language)
-def test_every_category_has_a_card_with_name_and_price(language: Language) -> None:
-    pictures = set()
-    for category in (*FOOD_CATEGORIES, "", "tyres"):
-        item = Item(item_id=ItemId("x"), name_zh="土豆", name_en="Potato", category=category)
-        content = item_card(CardWords.of(item, language))
-        assert _image(content).size == (WIDTH, HEIGHT)
-        pictures.add(content)
-
-    assert len(pictures) == len(FOOD_CATEGORIES) + 1  # the two unknown ones share a look
-
-
-def test_a_card_changes_with_name_price_and_label() -> None:
-    from decimal import Decimal
-
-    plain = Item(item_id=ItemId("x"), name_en="Plum")
-    other = Item(item_id=ItemId("x"), name_en="Pear")
-    priced = Item(item_id=ItemId("x"), name_en="Plum", price=Decimal("3.20"))
-
-    cards = {item_card(CardWords.of(item, Language.EN)) for item in (plain, other, priced)}
-
-    assert len(cards) == 3
-
-
-@pytest.mark.parametrize(
-    "name", ["很" * 200, "W" * 300, "a b " * 100, "🍅🍅", "؟ العربية", "x\n\ty"],
-    ids=["long zh", "one long word", "many words", "emoji", "another script", "white space"],
-)  # fmt: skip
-def test_any_name_fits_on_a_card(name: str) -> None:
-    item = Item(item_id=ItemId("x"), name_en=name)
-
-    picture = np.asarray(_image(item_card(CardWords.of(item, Language.EN))))
-
-    assert (picture[:, -10:] == picture[195:200, -10:].reshape(-1, 3)[0]).mean() > 0.4
-    assert picture.shape == (HEIGHT, WIDTH, 3)
-
-
-def test_a_slate_is_one_picture_with_a_card_per_item() -> None:
-    items = sample_catalogue().items[:3]
-
-    picture = _image(slate_card(items, Language.ZH))
-
-    assert picture.size == (1200, 266)
-    with pytest.raises(ValueError, match="needs an item"):
-        slate_card([], Language.ZH)
 
 
 def test_the_font_lies_in_a_package_not_on_the_system() -> None:
