@@ -53,3 +53,7 @@ def fact_words(turn: Turn, kind: FactKind, value: str) -> str:
             return words("fact.prefer", value=words.category(value))
         case FactKind.LANGUAGE:
             return words("fact.language", value=value)
+        case FactKind.PICTURES:
+            return words(
+                "me.switch", name=words("switch.pictures"), state=words(f"switch.{value}")
+            )

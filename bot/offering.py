@@ -13,7 +13,7 @@ from bot.rendering import allowed, as_edit, hidden_line, render_slate
 from bot.turn import Turn
 from data.catalogue import Item, ItemId, LessonId
 from data.errors import SafetyViolation
-from data.events import FactKind, ReplyKind, SlateRecord
+from data.events import MANNERS, ReplyKind, SlateRecord
 from data.mentions import MentionScanner, normalised
 from recommender.constraints import Constraints, HiddenReason
 from recommender.policy import GreedyPolicy
@@ -239,9 +239,7 @@ def explain(turn: Turn, slate: SlateRecord, number: int | None = None) -> Reply:
             rich.line(words("why.explored"))
         if entry.item.sponsored:
             rich.line(words("why.sponsored"))
-    told = [
-        fact_words(turn, f.kind, f.value) for f in turn.facts() if f.kind is not FactKind.LANGUAGE
-    ]
+    told = [fact_words(turn, f.kind, f.value) for f in turn.facts() if f.kind not in MANNERS]
     rich.line()
     if told:
         rich.line(words("why.facts", facts=words.several(told)))

@@ -8,10 +8,11 @@ from dataclasses import replace
 
 from bot.describing import fact_words
 from bot.messages import Button, Document, Reply, Rich, plain
+from bot.picturing import OFF, wants_pictures
 from bot.turn import SESSION, Turn
 from bot.wording import Words
 from data.catalogue import ItemId
-from data.events import Consent, ConsentKind, FactKind
+from data.events import MANNERS, Consent, ConsentKind, FactKind
 from data.vocabulary import Language
 
 
@@ -20,7 +21,7 @@ def show_profile(turn: Turn) -> Reply:
     words = turn.words
     rich = Rich().line(words("me.heading"), bold=True)
     buttons: list[tuple[Button, ...]] = []
-    facts = [f for f in turn.facts() if f.kind is not FactKind.LANGUAGE]
+    facts = [f for f in turn.facts() if f.kind not in MANNERS]
     for fact in facts:
         told = fact_words(turn, fact.kind, fact.value)
         until = words("me.remembered") if fact.expires_at is None else words("me.session")
@@ -45,6 +46,9 @@ def show_profile(turn: Turn) -> Reply:
     for kind in ConsentKind:
         state = words("switch.on" if turn.has_consent(kind) else "switch.off")
         rich.line(words("me.switch", name=words(f"switch.{kind}"), state=state))
+    if turn.services.has_pictures:
+        state = words("switch.on" if wants_pictures(turn) else "switch.off")
+        rich.line(words("me.switch", name=words("switch.pictures"), state=state))
     buttons.append(
         (
             turn.button("button.settings", "settings", ""),
@@ -76,6 +80,13 @@ def settings(turn: Turn) -> Reply:
             "button.switch_off" if is_on else "button.switch_on", name=words(f"switch.{kind}")
         )
         buttons.append((turn.labelled(label, "consent", f"{kind}:{0 if is_on else 1}"),))
+    if turn.services.has_pictures:
+        is_on = wants_pictures(turn)
+        rich.line(words("settings.pictures"))
+        label = words(
+            "button.switch_off" if is_on else "button.switch_on", name=words("switch.pictures")
+        )
+        buttons.append((turn.labelled(label, "pictures", "off" if is_on else "on"),))
     buttons.append((turn.button("button.language", "language", ""),))
     return Reply(spans=rich.done(), buttons=tuple(buttons), is_private=True)
 
@@ -111,10 +122,20 @@ def give_consent(turn: Turn, argument: str) -> list[Reply]:
     ]  # fmt: skip
 
 
+def show_pictures(turn: Turn, value: str) -> list[Reply]:
+    """Turn the pictures of slates on or off for this person."""
+    if value not in ("on", OFF):
+        return [Reply(notice=turn.words("press.unknown"))]
+    turn.remember(FactKind.PICTURES, value, "settings")
+    state = turn.words(f"switch.{value}")
+    notice = turn.words("me.switch", name=turn.words("switch.pictures"), state=state)
+    return [replace(settings(turn), is_edit=True, notice=notice)]
+
+
 def _move_facts(turn: Turn, *, lasting: bool) -> None:
     """Consent keeps the session's facts for good; withdrawing gives them back their end."""
     for fact in turn.facts():
-        if fact.kind is not FactKind.LANGUAGE:
+        if fact.kind not in MANNERS:
             end = None if lasting else turn.at + SESSION
             turn.store.put_fact(replace(fact, expires_at=end))
 

@@ -9,14 +9,14 @@ from decimal import Decimal, InvalidOperation
 from bot import lessons, personal, reacting, telling
 from bot.messages import ButtonPress, Reply, plain
 from bot.offering import explain, offer, others, start_lesson
-from bot.rendering import allowed, as_edit, render_slate
+from bot.rendering import allowed, as_edit, render_slate, slate_picture
 from bot.turn import Turn
 from data.catalogue import LessonId
 from data.events import SlateId, SlateRecord
 from data.links import lesson_for
 
 _PERSONAL = frozenset(
-    {"me", "settings", "export", "forget", "erase", "unfact", "consent", "speak"}
+    {"me", "settings", "export", "forget", "erase", "unfact", "consent", "pictures", "speak"}
 )
 
 
@@ -36,6 +36,7 @@ def press(turn: Turn, incoming: ButtonPress) -> list[Reply]:
         "language": lambda: [as_edit(personal.choose_language(turn))],
         "speak": lambda: personal.speak(turn, read.argument),
         "consent": lambda: personal.give_consent(turn, read.argument),
+        "pictures": lambda: personal.show_pictures(turn, read.argument),
         "forget": lambda: [as_edit(personal.ask_forget(turn))],
         "erase": lambda: _erase(turn),
         "keep": lambda: _keep(turn),
@@ -59,7 +60,10 @@ def _press_on_slate(turn: Turn, action: str, argument: str) -> list[Reply]:
     make_current(turn, slate)
     match action:
         case "why":
-            return [as_edit(explain(turn, slate))]
+            # The picture is made anew, without what may not be shown any more.
+            picture = slate_picture(turn, slate, allowed(turn, slate))
+            picture = replace(picture, caption=()) if picture is not None else None
+            return [as_edit(replace(explain(turn, slate), picture=picture))]
         case "others":
             return others(turn, slate)
         case "show":

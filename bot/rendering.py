@@ -6,7 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from bot.describing import describe_wishes, has_wishes
-from bot.messages import Button, Picture, Reply, Rich, as_rows
+from bot.messages import (
+    CAPTION_UNITS,
+    Button,
+    Picture,
+    Reply,
+    Rich,
+    Span,
+    as_rows,
+    cut,
+    units,
+)
+from bot.picturing import card_of, item_picture, wants_pictures
 from bot.turn import Turn
 from data.catalogue import Item, ItemId, LessonId
 from data.events import Placement, ReplyKind, SlateRecord
@@ -26,6 +37,9 @@ _HIDDEN_TOLD = (
 
 _QUOTING = frozenset({"lesson", "deep_link", "ask", "more"})
 """Triggers whose items answer the lesson alone, so that its sentence says why they are here."""
+
+_REASON_UNITS = (CAPTION_UNITS, 160, 110, 70, 40)
+"""How long the sentence of an item may be under a picture: the first at which everything fits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,32 +70,65 @@ def allowed(turn: Turn, slate: SlateRecord) -> list[Shown]:
 
 
 def render_slate(turn: Turn, slate: SlateRecord, *, heading: str = "") -> Reply:
-    """The slate as one message with its buttons."""
-    words = turn.words
+    """The slate as one message with its buttons, and with a picture of its items where it fits."""
     shown = allowed(turn, slate)
+    return Reply(
+        spans=_slate_words(turn, slate, shown, heading=heading),
+        buttons=slate_buttons(turn, slate, shown),
+        picture=slate_picture(turn, slate, shown, heading=heading),
+        slate_id=slate.slate_id,
+        item_ids=tuple(entry.item.item_id for entry in shown),
+    )
+
+
+def slate_picture(
+    turn: Turn, slate: SlateRecord, shown: list[Shown], *, heading: str = ""
+) -> Picture | None:
+    """The slate's cards with the words under them; None when they are not wanted or too long."""
+    if not shown or not wants_pictures(turn):
+        return None
+    for most in _REASON_UNITS:
+        caption = _slate_words(turn, slate, shown, heading=heading, most=most)
+        if units("".join(span.text for span in caption)) <= CAPTION_UNITS:
+            break
+    else:
+        return None
+    names = turn.words.several(turn.words.name(entry.item) for entry in shown)
+    cards = tuple(
+        card_of(
+            entry.item,
+            turn.words.language,
+            number=entry.number,
+            reason=cut(_reason(turn, slate, entry), most),
+        )
+        for entry in shown
+    )
+    return Picture(cards=cards, caption=caption, alternative=names)
+
+
+def _slate_words(
+    turn: Turn,
+    slate: SlateRecord,
+    shown: list[Shown],
+    *,
+    heading: str,
+    most: int = CAPTION_UNITS,
+) -> tuple[Span, ...]:
+    words = turn.words
     rich = Rich().line(heading or _heading(turn, slate), bold=True)
     wishes_hold = has_wishes(turn) and slate.trigger != "search"
     if wishes_hold and (told := _wishes_line(turn)):
         rich.line(told, italic=True)
     rich.line()
     for entry in shown:
-        _item_lines(turn, entry, rich, quotes=quotes_lesson(slate))
+        _item_lines(turn, slate, entry, rich, most=most)
     if len(shown) < len(slate.placements):
         rich.line(words("slate.some_hidden", n=len(slate.placements) - len(shown)), italic=True)
     told = hidden_line(turn, slate.filters)
     if told:
         rich.line(told, italic=True)
     rich.line(words("slate.ask"))
-    first = shown[0].item if shown else None
-    return Reply(
-        spans=rich.done(),
-        buttons=slate_buttons(turn, slate, shown),
-        picture=Picture(url=first.image_url, alternative=words.name(first))
-        if first is not None and first.image_url
-        else None,
-        slate_id=slate.slate_id,
-        item_ids=tuple(entry.item.item_id for entry in shown),
-    )
+    return rich.done()
 
 
 def quotes_lesson(slate: SlateRecord) -> bool:
@@ -109,16 +156,28 @@ def _heading(turn: Turn, slate: SlateRecord) -> str:
     return turn.words("slate.plain")
 
 
-def _item_lines(turn: Turn, entry: Shown, rich: Rich, *, quotes: bool) -> None:
+def _item_lines(turn: Turn, slate: SlateRecord, entry: Shown, rich: Rich, *, most: int) -> None:
     words, item = turn.words, entry.item
     rich.add(f"{entry.number}. {words.name(item)}", bold=True)
     rich.line(f" · {words.price(item)}" + (f" · {words('item.ad')}" if item.sponsored else ""))
     rich.line(words.allergen_line(item))
-    if quotes and entry.placement.evidence:
-        rich.quote(words("item.evidence", sentence=entry.placement.evidence))
-    elif item.description(words.language):
-        rich.line(item.description(words.language))
+    reason = cut(_reason(turn, slate, entry), most)
+    if reason and _is_quoted(slate, entry):
+        rich.quote(words("item.evidence", sentence=reason))
+    elif reason:
+        rich.line(reason)
     rich.line()
+
+
+def _reason(turn: Turn, slate: SlateRecord, entry: Shown) -> str:
+    """The lesson's sentence where it explains the item, else the item's description."""
+    if _is_quoted(slate, entry):
+        return entry.placement.evidence
+    return entry.item.description(turn.words.language)
+
+
+def _is_quoted(slate: SlateRecord, entry: Shown) -> bool:
+    return quotes_lesson(slate) and bool(entry.placement.evidence)
 
 
 def hidden_line(turn: Turn, filters: Mapping[str, int]) -> str:
@@ -185,7 +244,7 @@ def render_item(turn: Turn, slate: SlateRecord, entry: Shown) -> Reply:
         rich.line(item.description(words.language))
     if item.origin:
         rich.line(words("item.origin", origin=item.origin))
-    if quotes_lesson(slate) and entry.placement.evidence:
+    if _is_quoted(slate, entry):
         rich.quote(words("item.evidence", sentence=entry.placement.evidence))
     place = f"{slate.slate_id}:{entry.placement.position}"
     buttons: list[tuple[Button, ...]] = []
@@ -198,9 +257,7 @@ def render_item(turn: Turn, slate: SlateRecord, entry: Shown) -> Reply:
     return Reply(
         spans=rich.done(),
         buttons=tuple(buttons),
-        picture=Picture(url=item.image_url, alternative=words.name(item))
-        if item.image_url
-        else None,
+        picture=item_picture(turn, item),
         item_ids=(item.item_id,),
     )
 

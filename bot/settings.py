@@ -40,12 +40,16 @@ class Settings(BaseSettings):
     """Signs buttons and pseudonyms; made at the first start when unset."""
     model: str = ""
     """Embedding model: hub id or folder; empty for the bundled one."""
+    compare_model: str = ""
+    """Another embedding model, hub id or folder, that creators may put beside the one in force."""
     backend: Literal["auto", "openvino", "torch"] = "auto"
     catalogue: Path | None = None
     """Items file; default is the imported catalogue, else the samples."""
     lessons: Path | None = None
     language: Language = Language.EN
     """For people whose client says no language we speak."""
+    pictures: bool = True
+    """Slates go to Telegram with a drawn picture of their items; 0 for words only."""
     privacy_contact: str = ""
     text_retention_days: int = Field(default=90, ge=1, le=3650)
     usd_cny: str = "7.1"

@@ -1,7 +1,7 @@
 """Reply -> payloads of the Bot API as plain JSON. The one place that escapes HTML.
 
-A payload is stored in the outbox, so it must say everything: method, parameters, files, which items
-it shows, and what to send instead when the last check stops it.
+A payload is stored in the outbox, so it must say everything: method, parameters, files, what a
+picture shows, which items are in it, and what to send instead when the last check stops it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bot.messages import Button, Document, Picture, Reply, Span
+from bot.messages import CAPTION_UNITS, Button, Document, Picture, Reply, Span, cut, units
+from bot.telegram_pictures import rows_of
 
 logger = logging.getLogger(__name__)
 
 TEXT_UNITS = 4096
-CAPTION_UNITS = 1024
 MAX_ENTITIES = 100
 MAX_BUTTONS = 100
 MAX_ROW = 8
@@ -111,39 +111,24 @@ def html_of(spans: Iterable[Span]) -> str:
     return "".join(parts)
 
 
-def units(text: str) -> int:
-    """Give the length that Telegram counts: UTF-16 code units."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
-
-
-def cut(text: str, most: int) -> str:
-    """Shorten to so many units with an ellipsis, between characters."""
-    if units(text) <= most:
-        return text
-    kept, used = [], 1
-    for character in text:
-        used += units(character)
-        if used > most:
-            break
-        kept.append(character)
-    return "".join(kept).rstrip() + "…"
-
-
 def split(spans: Sequence[Span], most: int = TEXT_UNITS) -> list[tuple[Span, ...]]:
     """Part a text into messages of at most `most` units: at paragraphs, else lines, else words."""
     pieces: list[tuple[Span, ...]] = []
     rest = _stripped(spans)
     while rest:
-        text = "".join(span.text for span in rest)
-        if units(text) <= most:
-            pieces.append(rest)
-            break
-        position = _border(text, most)
-        head, rest = _halves(rest, position)
-        head, rest = _stripped(head), _stripped(rest)
-        if head:
-            pieces.append(head)
+        piece, rest = _parted(rest, most)
+        if piece:
+            pieces.append(piece)
     return pieces
+
+
+def _parted(spans: tuple[Span, ...], most: int) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
+    """Give what fits into one message, and the rest."""
+    text = _text(spans)
+    if units(text) <= most:
+        return spans, ()
+    head, rest = _halves(spans, _border(text, most))
+    return _stripped(head), _stripped(rest)
 
 
 def _border(text: str, most: int) -> int:
@@ -198,6 +183,16 @@ def _sent(reply: Reply, place: Place) -> Iterable[Json]:
         yield _file(reply.document, spans if is_caption else (), place)
         if spans and not is_caption:
             yield from _texts(spans, place)
+    elif reply.picture is not None and reply.picture.cards:
+        # Cards only repeat the words, so they come in the same message or not at all.
+        words = _stripped(reply.picture.caption) or spans
+        if words and _length(words) <= CAPTION_UNITS:
+            message = _message((), place, method="sendPhoto")
+            message["draw"] = rows_of(reply.picture.cards)
+            _caption(message, words)
+            yield message
+        else:
+            yield from _texts(spans, place)
     elif (photo := _photo(reply.picture)) is not None:
         message = _message((), place, method="sendPhoto")
         message["params"] |= photo.get("params", {})
@@ -231,23 +226,39 @@ def _edited(reply: Reply, place: Place) -> Iterable[Json]:
         for piece in more:
             yield _message(piece, replace(place, reply_to=None))
         return
-    if units(reply.text.strip()) > CAPTION_UNITS:
-        return
-    photo = _photo(reply.picture)
-    if photo is not None and "params" in photo:
-        edit = _message((), place, method="editMessageMedia")
-        edit["params"]["media"] = {
-            "type": "photo",
-            "media": photo["params"]["photo"],
-            "caption": html_of(spans),
-            "parse_mode": "HTML",
-        }
-        edit["plain"] = "".join(span.text for span in spans)
-    else:
-        edit = _message((), place, method="editMessageCaption")
-        _caption(edit, spans)
+    words = _stripped(reply.picture.caption if reply.picture is not None else ()) or spans
+    first, rest = _parted(words, CAPTION_UNITS)
+    edit = _media_edit(reply.picture, first, place)
     edit["params"]["message_id"] = place.pressed_id
     yield edit
+    yield from _texts(rest, replace(place, reply_to=None))
+
+
+def _media_edit(picture: Picture | None, words: Sequence[Span], place: Place) -> Json:
+    """Change picture and words of a message that has a picture, and can never lose it again.
+
+    The old picture may show what does not hold any more; without a new one a plain banner stands.
+    """
+    edit = _message((), place, method="editMessageMedia")
+    photo = _photo(picture) or {"draw": rows_of(picture.cards if picture is not None else ())}
+    media: Json = {"type": "photo", "caption": html_of(words), "parse_mode": "HTML"}
+    if "params" in photo:
+        media["media"] = photo["params"]["photo"]
+    edit["params"]["media"] = media
+    for part in ("upload", "draw"):
+        if part in photo:
+            edit[part] = photo[part]
+    if "upload" in edit:
+        edit["upload"] |= {"field": "media"}
+    edit["plain"] = _text(words)
+    return edit
+
+
+def withheld_edit(text: str, place: Place) -> Json:
+    """Give the edit that takes items and their picture off a message with a picture."""
+    edit = _media_edit(None, (Span(text),), place)
+    edit["params"]["message_id"] = place.pressed_id
+    return edit
 
 
 def _message(spans: Sequence[Span], place: Place, *, method: str = "sendMessage") -> Json:
@@ -267,14 +278,22 @@ def _message(spans: Sequence[Span], place: Place, *, method: str = "sendMessage"
             "parse_mode": "HTML",
             "link_preview_options": {"is_disabled": True},
         }
-        message["plain"] = "".join(span.text for span in spans)
+        message["plain"] = _text(spans)
     return message
+
+
+def _text(spans: Iterable[Span]) -> str:
+    return "".join(span.text for span in spans)
+
+
+def _length(spans: Iterable[Span]) -> int:
+    return units(_text(spans))
 
 
 def _caption(message: Json, spans: Sequence[Span]) -> None:
     if spans:
         message["params"] |= {"caption": html_of(spans), "parse_mode": "HTML"}
-    message["plain"] = "".join(span.text for span in spans)
+    message["plain"] = _text(spans)
 
 
 def _photo(picture: Picture | None) -> Json | None:

@@ -6,21 +6,11 @@ import asyncio
 import base64
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from io import BytesIO
 from typing import Any
 
 import httpx
-from telegram import (
-    Bot,
-    InlineKeyboardMarkup,
-    InputFile,
-    InputMediaPhoto,
-    LinkPreviewOptions,
-    Message,
-    ReplyParameters,
-)
+from telegram import Bot, InputFile
 from telegram.error import (
     BadRequest,
     ChatMigrated,
@@ -44,10 +34,12 @@ from bot.outbox import (
     UnclearError,
     UnreachableError,
 )
+from bot.telegram_pictures import Pictures, UndrawnError, cards_of, rows_of
 
 logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
+UPLOAD_SECONDS = 20.0
 
 _CANNOT_EDIT = (
     "message to edit not found",
@@ -73,6 +65,15 @@ _BAD_PICTURE = (
     "wrong http url",
     "invalid file http url",
 )
+_NO_PICTURE = (
+    "not enough rights to send",
+    "have no rights to send",
+    "chat_send_photos_forbidden",
+    "chat_send_media_forbidden",
+    "caption is too long",
+    "media_caption_too_long",
+)
+"""The chat takes words, but not this picture with its words."""
 _UNREACHABLE = (
     "chat not found",
     "user not found",
@@ -90,15 +91,10 @@ _CALLBACK_OVER = ("query is too old", "query id is invalid", "query_id_invalid")
 _NOT_SENT_CAUSES = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
-def _fields(params: Json) -> RequestData:
+def _fields(params: Json, *files: RequestParameter) -> RequestData:
     """Give parameters as they go over the wire: strings as they are, the rest as JSON."""
-    return RequestData(
-        [
-            RequestParameter(name, value, None)
-            for name, value in params.items()
-            if value is not None
-        ]
-    )
+    plain = [RequestParameter(name, value, None) for name, value in params.items()]
+    return RequestData([*(one for one in plain if one.value is not None), *files])
 
 
 class CallbackAnswers:
@@ -154,17 +150,12 @@ class CallbackAnswers:
 class TelegramTransport:
     """Sends payloads; a message that Telegram cannot take as it is goes out in a simpler form."""
 
-    def __init__(self, bot: Bot, callbacks: CallbackAnswers) -> None:
+    def __init__(
+        self, bot: Bot, callbacks: CallbackAnswers, pictures: Pictures | None = None
+    ) -> None:
         self._callbacks = callbacks
         self._bot = bot
-        self._methods: dict[str, Callable[..., Awaitable[Any]]] = {
-            "sendMessage": bot.send_message,
-            "sendPhoto": bot.send_photo,
-            "sendDocument": bot.send_document,
-            "editMessageText": bot.edit_message_text,
-            "editMessageCaption": bot.edit_message_caption,
-            "editMessageMedia": bot.edit_message_media,
-        }
+        self._pictures = pictures or Pictures()
 
     async def send(self, payload: Json, address: str) -> str:
         """Send a payload to a chat and give the message id; empty for answers to presses.
@@ -178,6 +169,12 @@ class TelegramTransport:
         while True:
             try:
                 return await self._call(payload)
+            except UndrawnError as error:
+                logger.error("a picture could not be drawn: %s", error)
+                simpler = _without_picture(payload)
+                if simpler is None:
+                    raise RefusedError(str(error)) from error
+                payload = simpler
             except BadRequest as error:
                 if _says(error, ("message is not modified",)):
                     return str(payload["params"].get("message_id", ""))
@@ -199,36 +196,65 @@ class TelegramTransport:
         return ""
 
     async def _call(self, payload: Json) -> str:
-        params = dict(payload["params"])
-        if "upload" not in payload:
-            # What we made is what Telegram reads; building the library's objects from it, and
-            # others from the answer, would cost more than everything else that we do for a message.
-            result = await self._bot.request.post(
-                f"{self._bot.base_url}/{payload['method']}", request_data=_fields(params)
-            )
-            # The library types it as an object; on the wire it may be the object or true.
-            told: Any = result
-            number = told.get("message_id") if isinstance(told, dict) else None
-            return str(number or params.get("message_id", ""))
-        if "reply_markup" in params:
-            params["reply_markup"] = InlineKeyboardMarkup.de_json(
-                params["reply_markup"], self._bot
-            )
-        if "reply_parameters" in params:
-            params["reply_parameters"] = ReplyParameters(**params["reply_parameters"])
-        if "link_preview_options" in params:
-            params["link_preview_options"] = LinkPreviewOptions(**params["link_preview_options"])
-        if "media" in params:
-            media = {k: v for k, v in params["media"].items() if k != "type"}
-            params["media"] = InputMediaPhoto(**media)
+        if "draw" in payload:
+            return _message_id(await self._call_drawn(payload), payload)
         upload = payload.get("upload")
-        if upload is not None:
-            content = BytesIO(base64.b64decode(upload["base64"]))
-            params[upload["field"]] = InputFile(content, filename=upload["name"])
-        result = await self._methods[payload["method"]](**params)
-        if isinstance(result, Message):
-            return str(result.message_id)
-        return str(params.get("message_id", ""))
+        if upload is None:
+            return _message_id(await self._post(payload["method"], payload["params"]), payload)
+        content = base64.b64decode(upload["base64"])
+        return _message_id(
+            await self._post_file(payload, upload["field"], upload["name"], content), payload
+        )
+
+    async def _call_drawn(self, payload: Json) -> Any:
+        """Send cards by Telegram's id of their picture, else draw and upload them."""
+        cards = cards_of(payload["draw"])
+        file_id = self._pictures.known(cards)
+        if file_id:
+            try:
+                return await self._post(payload["method"], _with_photo(payload, file_id))
+            except BadRequest as error:
+                if not _says(error, _BAD_PICTURE):
+                    raise
+                self._pictures.forget(cards)
+        content = await self._pictures.drawn(cards)
+        field = "media" if "media" in payload["params"] else "photo"
+        message = await self._post_file(payload, field, "picture.png", content)
+        if isinstance(message, dict) and message.get("photo"):
+            self._pictures.remember(cards, str(message["photo"][-1]["file_id"]))
+        return message
+
+    async def _post(self, method: str, params: Json) -> Any:
+        # What we made is what Telegram reads; building the library's objects from it, and others
+        # from the answer, would cost more than everything else that we do for a message.
+        return await self._bot.request.post(
+            f"{self._bot.base_url}/{method}", request_data=_fields(params)
+        )
+
+    async def _post_file(self, payload: Json, field: str, name: str, content: bytes) -> Any:
+        params = dict(payload["params"])
+        file = InputFile(content, filename=name, attach=field == "media")
+        value = params.pop(field, None)
+        if field == "media":
+            value = {**value, "media": file.attach_uri}
+        return await self._bot.request.post(
+            f"{self._bot.base_url}/{payload['method']}",
+            request_data=_fields(params, RequestParameter(field, value, [file])),
+            write_timeout=UPLOAD_SECONDS,
+        )
+
+
+def _with_photo(payload: Json, file_id: str) -> Json:
+    params: Json = payload["params"]
+    if "media" in params:
+        return params | {"media": params["media"] | {"media": file_id}}
+    return params | {"photo": file_id}
+
+
+def _message_id(result: Any, payload: Json) -> str:
+    """The library types a result as an object; on the wire it may be the message or true."""
+    number = result.get("message_id") if isinstance(result, dict) else None
+    return str(number or payload["params"].get("message_id", ""))
 
 
 def send_error(error: TelegramError) -> SendError:
@@ -268,9 +294,9 @@ def _simpler(payload: Json, error: BadRequest) -> Json | None:
     method, params = payload["method"], payload["params"]
     if method.startswith("edit") and _says(error, _CANNOT_EDIT):
         return _anew(payload)
-    if method in ("sendPhoto", "editMessageMedia") and _says(error, _BAD_PICTURE):
+    if method in ("sendPhoto", "editMessageMedia") and _says(error, _BAD_PICTURE + _NO_PICTURE):
         return _without_picture(payload)
-    if "parse_mode" in params and _says(error, _CANNOT_PARSE):
+    if _has_html(params) and _says(error, _CANNOT_PARSE):
         logger.error("Telegram could not read our HTML; sent as plain text")
         return _plain(payload)
     if "reply_markup" in params and _says(error, _BAD_BUTTON):
@@ -281,25 +307,33 @@ def _simpler(payload: Json, error: BadRequest) -> Json | None:
     return None
 
 
+def _has_html(params: Json) -> bool:
+    return "parse_mode" in params or "parse_mode" in (params.get("media") or {})
+
+
 def _anew(payload: Json) -> Json | None:
     text = payload.get("plain", "")
     if not text:
         return None
     old = payload["params"]
     shown = old.get("text") or old.get("caption") or (old.get("media") or {}).get("caption")
+    if payload.get("draw"):
+        kept = {k: v for k, v in old.items() if k not in ("message_id", "media")}
+        words = {k: v for k, v in old["media"].items() if k in ("caption", "parse_mode")}
+        return payload | {"method": "sendPhoto", "params": kept | words}
     return _as_message(payload, shown or text, is_html=bool(shown))
 
 
 def _without_picture(payload: Json) -> Json | None:
+    """Give the words alone; an edit gets the plain banner, lest the old picture stays beside them."""
     params = payload["params"]
+    if payload["method"] == "editMessageMedia" and payload.get("draw") != []:
+        media = {k: v for k, v in params["media"].items() if k != "media"}
+        kept = {k: v for k, v in payload.items() if k != "upload"}
+        return kept | {"params": params | {"media": media}, "draw": rows_of(())}
     caption = params.get("caption") or (params.get("media") or {}).get("caption")
     text = caption or payload.get("plain", "")
-    if not text:
-        return None
-    if payload["method"] == "editMessageMedia":
-        # The old picture would stay beside the new words.
-        return _as_message(payload, text, is_html=bool(caption))
-    return _as_message(payload, text, is_html=bool(caption))
+    return _as_message(payload, text, is_html=bool(caption)) if text else None
 
 
 def _as_message(payload: Json, text: str, *, is_html: bool) -> Json:
@@ -307,7 +341,7 @@ def _as_message(payload: Json, text: str, *, is_html: bool) -> Json:
     params = {k: v for k, v in payload["params"].items() if k in kept} | {"text": text}
     if is_html:
         params["parse_mode"] = "HTML"
-    rest = {k: v for k, v in payload.items() if k not in ("upload", "params")}
+    rest = {k: v for k, v in payload.items() if k not in ("upload", "draw", "params")}
     return rest | {"method": "sendMessage", "params": params}
 
 
@@ -316,6 +350,9 @@ def _plain(payload: Json) -> Json:
     for name in ("text", "caption"):
         if name in params:
             params[name] = payload.get("plain", "")
+    if "media" in params:
+        media = {k: v for k, v in params["media"].items() if k != "parse_mode"}
+        params["media"] = media | {"caption": payload.get("plain", "")}
     return payload | {"params": params}
 
 

@@ -16,7 +16,13 @@ from bot.degradation import is_emergency
 from bot.messages import ButtonPress, FileMessage, Incoming, Reply
 from bot.quotas import Quotas
 from bot.telegram_options import Core
-from bot.telegram_render import Place, render_all, render_callback, text_payload
+from bot.telegram_render import (
+    Place,
+    render_all,
+    render_callback,
+    text_payload,
+    withheld_edit,
+)
 from bot.telegram_updates import CHANNEL, Received, UpdateReader
 from bot.wording import Words
 from data.events import UserKey
@@ -191,6 +197,9 @@ class TurnHandler:
             for name, value in payload["params"].items()
             if name in ("chat_id", "message_id", "message_thread_id", "reply_parameters")
         }
+        if payload["method"] == "editMessageMedia":
+            place = Place(chat_id=params["chat_id"], pressed_id=params["message_id"])
+            return withheld_edit(text, place)
         if payload["method"] == "editMessageText":
             return {
                 "method": "editMessageText",

@@ -11,7 +11,7 @@ from bot.offering import offer
 from bot.personal import show_profile
 from bot.rendering import render_slate
 from bot.turn import Turn
-from data.events import ConsentKind, FactKind, ProfileFact, ReplyKind
+from data.events import MANNERS, ConsentKind, FactKind, ProfileFact, ReplyKind
 from data.vocabulary import Allergen, Diet, expand_category
 from recommender.constraints import Constraints
 
@@ -111,7 +111,7 @@ def unset_constraint(turn: Turn, slots: Mapping[str, object], *, text: str) -> l
         *strings(slots.get("exclude")), *strings(slots.get("product")),
         *strings(slots.get("include")),
     }  # fmt: skip
-    facts = [f for f in turn.facts() if f.kind is not FactKind.LANGUAGE]
+    facts = [f for f in turn.facts() if f.kind not in MANNERS]
     named = [f for f in facts if f.value in wanted]
     if slots.get("price_max") is not None:
         named += [f for f in facts if f.kind is FactKind.PRICE_MAX]

@@ -16,6 +16,7 @@ from bot.understanding.meaning import Interpreter, Meaning
 from bot.wording import Words
 from data.catalogue import Item, ItemId, Lesson
 from data.events import (
+    MANNERS,
     ConsentKind,
     FactKind,
     ProfileFact,
@@ -56,6 +57,8 @@ class Services:
     text_retention_days: int = 90
     cny_per_unit: tuple[tuple[str, str], ...] = (("USD", "7.1"), ("CNY", "1"))
     """Rates for limits that people say in another currency."""
+    has_pictures: bool = True
+    """Whether slates go out as pictures where the channel shows them."""
     new_slate_id: Callable[[], SlateId] = new_slate_id
     new_seed: Callable[[], int] = new_seed
 
@@ -131,7 +134,7 @@ class Turn:
 
     def remember(self, kind: FactKind, value: str, source: str) -> ProfileFact:
         """Store a fact: for good with consent, else for this session."""
-        lasting = kind is FactKind.LANGUAGE or self.has_consent(ConsentKind.REMEMBER_DIET)
+        lasting = kind in MANNERS or self.has_consent(ConsentKind.REMEMBER_DIET)
         self.n_facts += 1
         fact = ProfileFact(
             fact_id=f"{self.incoming.incoming_id}#{self.n_facts}",

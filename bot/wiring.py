@@ -76,6 +76,7 @@ class Wired:
                 default_language=s.language,
                 privacy_contact=s.privacy_contact,
                 text_retention_days=s.text_retention_days,
+                has_pictures=s.pictures,
                 cny_per_unit=(("USD", s.usd_cny), ("CNY", "1")),
             ),
             after_turn=DailyExpiry(self.store),

@@ -162,6 +162,12 @@ class FactKind(StrEnum):
     PRICE_MAX = "price_max"
     PREFER = "prefer"
     LANGUAGE = "language"
+    PICTURES = "pictures"
+    """`off` when slates shall come without pictures, `on` when the person turned them on again."""
+
+
+MANNERS = frozenset({FactKind.LANGUAGE, FactKind.PICTURES})
+"""How to answer, not what to choose; kept until the person says otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -127,7 +127,7 @@ def constraints_from(facts: Iterable[ProfileFact]) -> Constraints:
                 exclude.add(fact.value)
             case FactKind.PRICE_MAX:
                 price_max = _decimal(fact.value) or price_max
-            case FactKind.PREFER | FactKind.LANGUAGE:
+            case FactKind.PREFER | FactKind.LANGUAGE | FactKind.PICTURES:
                 pass
     return Constraints(
         allergens=frozenset(allergens),

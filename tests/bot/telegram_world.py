@@ -68,6 +68,11 @@ def says(text: str, **fields: Any) -> Callable[[Incoming], list[Reply]]:
     return lambda incoming: [Reply(spans=plain(text), **fields)]
 
 
+def words_of(message: dict[str, Any]) -> str:
+    """Give what a message says, whether or not it has a picture."""
+    return str(message.get("text") or message.get("caption") or "")
+
+
 def keyboard(*labels: str) -> tuple[tuple[Button, ...], ...]:
     """One row of buttons whose payload is the label."""
     return (tuple(Button(label=label, payload=label) for label in labels),)
