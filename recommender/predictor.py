@@ -149,7 +149,7 @@ def calibrated(calibrator: Any, raw: Floats) -> Floats:
     if hasattr(calibrator, "predict_proba"):
         return np.asarray(calibrator.predict_proba(_logit(raw)[:, None])[:, 1], dtype=np.float64)
     # scikit-learn's own predict checks more than it computes, half a millisecond a request.
-    steps = np.interp(raw, calibrator.X_thresholds_, calibrator.y_thresholds_)
+    steps = np.asarray(np.interp(raw, calibrator.X_thresholds_, calibrator.y_thresholds_))
     # Isotonic steps tie many candidates; a trace of the raw order keeps the ranking.
     return np.clip(steps + 1e-3 * (raw - 0.5), _EPSILON, 1 - _EPSILON)
 
