@@ -37,7 +37,22 @@ class Proportion:
     high: float
 
 
-def wilson(n_yes: int, n: int, *, z: float = 1.959963984540054) -> Proportion:
+Z_95 = 1.959963984540054
+"""The normal quantile of a two-sided 95 % interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A number with its 95 % interval, or nothing when it would speak of too few people."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    """What was counted: impressions, people, slates or items."""
+
+
+def wilson(n_yes: int, n: int, *, z: float = Z_95) -> Proportion:
     """Give a proportion with the Wilson score interval, which is honest for small n too.
 
     centre = (p + z²/2n) / (1 + z²/n), half = z sqrt(p(1-p)/n + z²/4n²) / (1 + z²/n).
@@ -196,6 +211,83 @@ def cohort_retention(
         shares[week] = shares[week].where(np.array(is_over))
     shares.insert(0, "size", sizes)
     return shares
+
+
+def weekly_returns(shares: pd.DataFrame) -> pd.DataFrame:
+    """Pool all cohorts: of the people whose k-th week later is over, how many were active in it.
+
+    Args:
+        shares: As `cohort_retention` gives them with `min_users=1`, so that nobody is left out.
+
+    Returns:
+        One row per week k >= 1 that is over for anybody; columns `n`, `n_yes`, `value`, `low`,
+        `high` (Wilson).
+    """
+    rows, weeks = [], [int(column) for column in shares.columns if column not in ("size", 0)]
+    for week in weeks:
+        is_over = shares[week].notna()
+        n = int(shares.loc[is_over, "size"].sum())
+        n_yes = round(float((shares[week] * shares["size"]).sum()))
+        found = wilson(n_yes, n)
+        rows.append((n, n_yes, found.rate, found.low, found.high))
+    table = pd.DataFrame(
+        rows, index=pd.Index(weeks, name="week"), columns=["n", "n_yes", "value", "low", "high"]
+    )
+    return table[table["n"] > 0]
+
+
+def clustered_mean(
+    values: npt.NDArray[np.float64], clusters: npt.NDArray[np.int64], *, n: int | None = None
+) -> Measure:
+    """Give a mean whose interval knows that the rows of one person go together.
+
+    se = sqrt(k / (k - 1) * sum over people of (sum of their residuals)²) / n, the linearised
+    standard error of a ratio with k people as clusters.
+
+    Args:
+        values: (n,) one per row.
+        clusters: (n,) number of the person of each row.
+        n: Count to report; by default the number of rows.
+    """
+    rows = len(values)
+    if rows == 0:
+        return Measure(n=0)
+    mean = float(values.mean())
+    _, groups = np.unique(clusters, return_inverse=True)
+    half = Z_95 * _clustered_spread(values - mean, groups.astype(np.int64)) / rows
+    return Measure(mean, mean - half, mean + half, rows if n is None else n)
+
+
+def _clustered_spread(influences: npt.NDArray[np.float64], groups: npt.NDArray[np.int64]) -> float:
+    """Standard deviation of a sum of influences that go together by group; NaN with one group."""
+    sums = np.bincount(groups, weights=influences)
+    k = len(sums)
+    return math.sqrt(float((sums**2).sum()) * k / (k - 1)) if k > 1 else math.nan
+
+
+def uneven_exposure(
+    items: npt.NDArray[np.int64], users: npt.NDArray[np.int64], *, n_items: int
+) -> Measure:
+    """Give the Gini coefficient of exposure with an interval over people.
+
+    One person more moves G by dG/dx_i = (2 i - n - 1) / (n T) - G / T for each item that is shown
+    to them (i the item's rank, T all impressions); the spread of these sums gives the interval.
+
+    Args:
+        items: (n,) row in the catalogue of each impression, all in [0, n_items).
+        users: (n,) number of the person of each impression.
+        n_items: Items of the catalogue; those never shown count with 0.
+    """
+    counts = np.bincount(items, minlength=n_items).astype(np.float64)
+    value, total = gini(counts), float(counts.sum())
+    if math.isnan(value):
+        return Measure(n=0)
+    _, inverse, ties = np.unique(counts, return_inverse=True, return_counts=True)
+    mean_ranks = (np.cumsum(ties) - (ties - 1) / 2)[inverse]
+    gradient = (2 * mean_ranks - n_items - 1) / (n_items * total) - value / total
+    _, groups = np.unique(users, return_inverse=True)
+    half = Z_95 * _clustered_spread(gradient[items], groups.astype(np.int64))
+    return Measure(value, max(0.0, value - half), min(1.0, value + half), len(items))
 
 
 def coverage(impressions: pd.DataFrame, item_ids: Collection[ItemId]) -> Proportion:

@@ -8,8 +8,9 @@ is read anew every hour, the open days every ten minutes, and today with every l
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,10 @@ class Vocabulary:
         known = np.array([*(self._code(str(text)) for text in distinct), -1], dtype=np.int64)
         return known[local]
 
+    def code_of(self, text: str) -> int:
+        """Give the code of one text; -1 when it was never seen."""
+        return self._code_by_text.get(text, -1)
+
     def _code(self, text: str) -> int:
         code = self._code_by_text.setdefault(text, len(self.texts))
         if code == len(self.texts):
@@ -44,16 +49,32 @@ class Vocabulary:
         return code
 
 
+class SubjectKind(StrEnum):
+    """What figures can be narrowed to."""
+
+    LESSON = "lesson"
+    ITEM = "item"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One lesson or one item."""
+
+    kind: SubjectKind
+    subject_id: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frames:
     """What happened, with codes in place of texts; `names` reads them back."""
 
     slates: pd.DataFrame
-    """`at`, `user`, `lesson`, `is_degraded`, `is_silent` (nothing was offered)."""
+    """`slate` (its id as text), `at`, `user`, `lesson`, `model`, and the flags `is_degraded` and
+    `is_silent` (offered nothing)."""
     impressions: pd.DataFrame
-    """`at`, `user`, `item`, `lesson`, `policy`, `position`, `slate` (its id as text), the flags liked,
-    disliked, clicked, bought, and `opens`: the row is the first of its slate. Rows of a slate follow
-    each other."""
+    """`at`, `user`, `item`, `lesson`, `policy`, `position`, `slate` (its id as text), the flags
+    liked, disliked, clicked, bought, and `opens`: the row is the first of its slate. Rows of a slate
+    follow each other."""
     acts: pd.DataFrame
     """`user`, `day` (days since 1970), once each: on that day the person did something."""
     names: Vocabulary
@@ -67,6 +88,18 @@ class Frames:
             acts=self.acts[self.acts["day"] >= first],
             names=self.names,
         )
+
+    def about(self, subject: Subject) -> Frames:
+        """What was shown of one item or with one lesson; an act is then to have been shown it."""
+        column, code = str(subject.kind), self.names.code_of(subject.subject_id)
+        shown = self.impressions[self.impressions[column] == code]
+        if subject.kind is SubjectKind.LESSON:
+            slates = self.slates[self.slates["lesson"] == code]
+        else:
+            slates = self.slates[self.slates["slate"].isin(shown["slate"])]
+        days = (shown["at"] - pd.Timestamp(0, tz="UTC")).dt.days.to_numpy(dtype=np.int64)
+        seen = pd.DataFrame({"user": shown["user"].to_numpy(), "day": days}).drop_duplicates()
+        return replace(self, slates=slates, impressions=shown, acts=seen)
 
 
 def _cut(frame: pd.DataFrame, since: datetime | None, until: datetime) -> pd.DataFrame:
@@ -177,9 +210,11 @@ def read(
     return Frames(
         slates=pd.DataFrame(
             {
+                "slate": slates["slate_id"],
                 "at": slates["at"],
                 "user": names.codes(slates["user_key"]),
                 "lesson": names.codes(slates["lesson_id"]),
+                "model": names.codes(slates["model_version"]),
                 "is_degraded": (slates["mode"] != Mode.FULL.value).to_numpy(dtype=bool),
                 "is_silent": slates["is_silent"].to_numpy(dtype=bool),
             }

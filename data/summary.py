@@ -6,7 +6,7 @@ Nothing is told about fewer than five people: such a cell is left out (None), an
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -15,195 +15,194 @@ import numpy.typing as npt
 import pandas as pd
 
 from data.catalogue import ItemId
-from data.engagement import cohort_retention, gini, wilson
-from data.history import Frames
+from data.engagement import (
+    Measure,
+    clustered_mean,
+    uneven_exposure,
+    wilson,
+)
+from data.history import Frames, Subject, SubjectKind
+from data.summary_tables import FEWEST, by_code, by_day, counted, funnel_of, retention_of
 
-FEWEST = 5
-LONGEST_TABLE = 25
+MOST_COMPARED = 1_000
+"""Slates whose items are compared with each other; of more an even selection is taken."""
 
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A share with interval, or nothing when it would speak of fewer than five people."""
-
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    n: int = 0
+Similarities = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float64]]
+"""(k,) rows of the catalogue -> (k, k) cosines of the items."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What the page shows for one period."""
+    """The figures of one period, of everything or of one lesson or item."""
 
     n_users: int
     n_lessons: int
     n_slates: int
+    n_silent: int
+    """Slates that offered nothing."""
     n_degraded: int
     n_impressions: int
-    like_rate: Share
-    satisfaction: Share
-    coverage: float
-    exposure_gini: float
+    like_rate: Measure
+    """Liked impressions (like, save, purchase) of all."""
+    satisfaction: Measure
+    """Liked impressions of those judged either way."""
+    clicked: Measure
+    bought: Measure
+    returned: Measure
+    """People active in the week after their first one, of all whose second week is over."""
+    coverage: Measure
+    """Items of the catalogue that were shown at all."""
+    exposure_gini: Measure
+    """0 when all items are shown equally often, towards 1 when few take everything."""
+    similarity: Measure
+    """Mean cosine of two items of one slate; n is slates. Untold without embeddings."""
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    """`days`, `funnel`, `retention`, `items`, `lessons`, `policies`; values of few people are NaN."""
+    """`days`, `funnel`, `retention`, `returning`, `items`, `lessons`, `policies`; values of few
+    people are NaN."""
 
 
 def summarise(
-    frames: Frames, whole: Frames, item_ids: Collection[ItemId], *, at: datetime
+    frames: Frames,
+    whole: Frames,
+    item_ids: Sequence[ItemId],
+    *,
+    at: datetime,
+    subject: Subject | None = None,
+    similarities: Similarities | None = None,
 ) -> Summary:
     """Count.
 
     Args:
         frames: The period.
         whole: All time; retention needs to know everybody's first week.
-        item_ids: The catalogue, for coverage.
+        item_ids: The catalogue in its order, for coverage and similarity.
         at: Now; weeks not yet over are left out of the retention.
+        subject: Narrows to one lesson or item; retention is then nobody's, and for an item neither
+            are coverage, evenness and similarity.
+        similarities: Compares items by their rows in the catalogue.
     """
+    if subject is not None:
+        frames, whole = frames.about(subject), whole.about(subject)
     impressions, slates, texts = frames.impressions, frames.slates, frames.names.texts
-    users = np.concatenate([slates["user"].to_numpy(), frames.acts["user"].to_numpy()])
-    shown_by_item = dict(zip(*_counts(impressions["item"].to_numpy()), strict=True))
-    known = {text: n for code, n in shown_by_item.items() if (text := texts[code])}
-    exposure = np.array([known.get(i, 0) for i in sorted(set(item_ids))], dtype=np.float64)
+    users = np.concatenate(
+        [slates["user"].to_numpy(), frames.acts["user"].to_numpy(), impressions["user"].to_numpy()]
+    )
     liked = impressions["liked"].to_numpy()
     judged = liked | impressions["disliked"].to_numpy()
     people = impressions["user"].to_numpy()
-    uneven = gini(exposure)
+    everybody = len(pd.unique(people))
+    retention, returning = retention_of(
+        whole.acts if subject is None else whole.acts.iloc[:0], at=at
+    )
+    funnel = funnel_of(impressions)
+    is_of_many = subject is None or subject.kind is not SubjectKind.ITEM
+    rows = _rows_of(impressions["item"].to_numpy(), texts, item_ids)
     return Summary(
         n_users=len(pd.unique(users)),
-        n_lessons=len(_counts(slates["lesson"].to_numpy())[0]),
+        n_lessons=len(counted(slates["lesson"].to_numpy())[0]),
         n_slates=len(slates),
+        n_silent=int(slates["is_silent"].sum()),
         n_degraded=int(slates["is_degraded"].sum()),
         n_impressions=len(impressions),
-        like_rate=_share(int(liked.sum()), len(impressions), len(pd.unique(people))),
+        like_rate=_share(int(liked.sum()), len(impressions), everybody),
         satisfaction=_share(int(liked.sum()), int(judged.sum()), len(pd.unique(people[judged]))),
-        coverage=float((exposure > 0).mean()) if len(exposure) else 0.0,
-        exposure_gini=0.0 if math.isnan(uneven) else uneven,
+        clicked=_measure(funnel, "clicked", n=len(impressions)),
+        bought=_measure(funnel, "bought", n=len(impressions)),
+        returned=_returned(returning),
+        coverage=_covered(rows, len(item_ids)) if is_of_many else Measure(),
+        exposure_gini=_evenness(rows, people, len(item_ids)) if is_of_many else Measure(),
+        similarity=(
+            _similarity(impressions, rows, similarities)
+            if similarities is not None and is_of_many and everybody >= FEWEST
+            else Measure()
+        ),
         tables={
-            "days": _days(frames),
-            "funnel": _funnel(impressions),
-            "retention": _retention(whole.acts, at=at),
-            "items": _by(impressions, "item", texts),
-            "lessons": _by(impressions, "lesson", texts),
-            "policies": _by(impressions, "policy", texts)[["shown", "value", "low", "high"]],
+            "days": by_day(frames),
+            "funnel": funnel,
+            "retention": retention,
+            "returning": returning,
+            "items": by_code(impressions, "item", texts),
+            "lessons": by_code(impressions, "lesson", texts),
+            "policies": by_code(impressions, "policy", texts)[["shown", "value", "low", "high"]],
         },
     )
 
 
-def _counts(codes: npt.NDArray[np.int64]) -> tuple[list[int], list[int]]:
-    """Distinct codes >= 0, the most frequent first, and how often each occurs."""
-    told = codes[codes >= 0]
-    if len(told) == 0:
-        return [], []
-    counts = np.bincount(told)
-    found = np.flatnonzero(counts)
-    order = found[np.argsort(-counts[found], kind="stable")]
-    return order.tolist(), counts[order].tolist()
-
-
-def _people(
-    codes: npt.NDArray[np.int64], users: npt.NDArray[np.int64], n: int
+def _rows_of(
+    codes: npt.NDArray[np.int64], texts: Sequence[str], item_ids: Sequence[ItemId]
 ) -> npt.NDArray[np.int64]:
-    """(n,) distinct users per code."""
-    told = codes >= 0
-    pairs = pd.unique((codes[told] << 32) | users[told])
-    counts: npt.NDArray[np.int64] = np.bincount(pairs >> 32, minlength=n).astype(np.int64)
-    return counts
+    """(n,) row in the catalogue of each shown item; -1 for one that is no longer in it."""
+    row_by_id = {str(item_id): row for row, item_id in enumerate(item_ids)}
+    known = np.full(max(len(texts), 1), -1, dtype=np.int64)
+    for code in counted(codes)[0]:
+        known[code] = row_by_id.get(texts[code], -1)
+    return np.asarray(known[codes], dtype=np.int64)
 
 
-def _share(n_yes: int, n: int, n_people: int) -> Share:
+def _covered(rows: npt.NDArray[np.int64], n_items: int) -> Measure:
+    n_shown = len(pd.unique(rows[rows >= 0]))
+    found = wilson(n_shown, n_items)
+    return Measure(found.rate, found.low, found.high, n_items) if n_items else Measure()
+
+
+def _evenness(rows: npt.NDArray[np.int64], people: npt.NDArray[np.int64], n_items: int) -> Measure:
+    known = rows >= 0
+    if len(pd.unique(people[known])) < FEWEST:
+        return Measure(n=int(known.sum()))
+    return uneven_exposure(rows[known], people[known], n_items=n_items)
+
+
+def _similarity(
+    impressions: pd.DataFrame, rows: npt.NDArray[np.int64], similarities: Similarities
+) -> Measure:
+    """Mean over slates of the mean cosine of their pairs; slates with unknown items are left out."""
+    starts = np.flatnonzero(impressions["opens"].to_numpy())
+    sizes = np.diff(np.append(starts, len(rows)))
+    people = impressions["user"].to_numpy()
+    several = np.flatnonzero(sizes >= 2)
+    is_known = np.array([(rows[starts[s] : starts[s] + sizes[s]] >= 0).all() for s in several])
+    several = several[is_known] if len(several) else several
+    if len(several) == 0:
+        return Measure()
+    picked = several[_evenly(len(several), MOST_COMPARED)]
+    shown = np.concatenate([rows[starts[s] : starts[s] + sizes[s]] for s in picked])
+    distinct, places = np.unique(shown, return_inverse=True)
+    cosines = similarities(distinct)
+    means, first = np.empty(len(picked)), 0
+    for number, slate in enumerate(picked):
+        inside = places[first : first + sizes[slate]]
+        first += sizes[slate]
+        m = len(inside)
+        block = cosines[np.ix_(inside, inside)]
+        means[number] = (block.sum() - np.trace(block)) / (m * (m - 1))
+    return clustered_mean(means, people[starts[picked]])
+
+
+def _evenly(n: int, most: int) -> npt.NDArray[np.int64]:
+    """Places of at most `most` of n things, spread evenly."""
+    if n <= most:
+        return np.arange(n)
+    return np.unique(np.linspace(0, n - 1, most).astype(np.int64))
+
+
+def _measure(table: pd.DataFrame, label: object, *, n: int) -> Measure:
+    """One row of a table with value, low and high; without a value when that is not told."""
+    if label not in table.index:
+        return Measure(n=n)
+    value, low, high = table.loc[[label], ["value", "low", "high"]].to_numpy(dtype=float)[0]
+    if math.isnan(value):
+        return Measure(n=n)
+    return Measure(float(value), float(low), float(high), n)
+
+
+def _returned(returning: pd.DataFrame) -> Measure:
+    counts = returning.loc[returning.index == 1, "n"].to_numpy(dtype=float)
+    n = int(counts[0]) if len(counts) and not math.isnan(counts[0]) else 0
+    return _measure(returning, 1, n=n)
+
+
+def _share(n_yes: int, n: int, n_people: int) -> Measure:
     if n_people < FEWEST or n == 0:
-        return Share(n=n)
+        return Measure(n=n)
     found = wilson(n_yes, n)
-    return Share(found.rate, found.low, found.high, n)
-
-
-def _days(frames: Frames) -> pd.DataFrame:
-    """People, slates and items shown per UTC day; NaN where one to four people came."""
-    acts = frames.acts["day"].to_numpy()
-    slates, shown = (_day_of(f["at"]) for f in (frames.slates, frames.impressions))
-    every = np.concatenate([acts, slates, shown])
-    if len(every) == 0:
-        return pd.DataFrame(columns=["people", "slates", "shown"])
-    first, n = int(every.min()), int(every.max() - every.min()) + 1
-    counts = {
-        name: np.bincount(days - first, minlength=n).astype(float)
-        for name, days in (("people", acts), ("slates", slates), ("shown", shown))
-    }
-    table = pd.DataFrame(counts, index=pd.to_datetime(np.arange(first, first + n), unit="D"))
-    few = (table["people"] > 0) & (table["people"] < FEWEST)
-    # What tips show on a day without any act still speaks of people whom nobody counted.
-    few |= (table["people"] == 0) & (table["shown"] > 0)
-    return table.mask(few, math.nan)
-
-
-def _day_of(moments: pd.Series[pd.Timestamp]) -> npt.NDArray[np.int64]:
-    return np.asarray((moments - pd.Timestamp(0, tz="UTC")).dt.days, dtype=np.int64)
-
-
-def _funnel(impressions: pd.DataFrame) -> pd.DataFrame:
-    """Shown, clicked, bought: number and share of shown with its interval."""
-    n, users = len(impressions), impressions["user"].to_numpy()
-    everybody = len(pd.unique(users))
-    rows = []
-    for step in ("shown", "clicked", "bought"):
-        yes = np.ones(n, dtype=bool) if step == "shown" else impressions[step].to_numpy()
-        n_yes, n_people = int(yes.sum()), len(pd.unique(users[yes]))
-        found = wilson(n_yes, n)
-        row = (n_yes, found.rate, found.low, found.high)
-        is_few = everybody < FEWEST or 0 < n_people < FEWEST
-        rows.append((math.nan,) * 4 if is_few else row)
-    table = pd.DataFrame(
-        rows, index=["shown", "clicked", "bought"], columns=["n", "value", "low", "high"]
-    )
-    return table if n else table.iloc[:0]
-
-
-def _retention(acts: pd.DataFrame, *, at: datetime) -> pd.DataFrame:
-    if acts.empty:
-        return pd.DataFrame(columns=["size"])
-    # One act a week is all that retention asks for; 1970 began on a Thursday, weeks begin on Monday.
-    mondays = acts["day"].to_numpy() - (acts["day"].to_numpy() + 3) % 7
-    weekly = pd.DataFrame({"user_key": acts["user"].to_numpy(), "day": mondays}).drop_duplicates()
-    moments = pd.to_datetime(weekly["day"], unit="D", utc=True)
-    shares = cohort_retention(
-        weekly.assign(at=moments), until=pd.Timestamp(at), min_users=FEWEST
-    ).tail(12)
-    weeks = [column for column in shares.columns if column != "size"][:13]
-    for week in weeks:
-        people = shares[week] * shares["size"]
-        shares[week] = shares[week].mask((people > 0.5) & (people < FEWEST - 0.5))
-    shares = shares[["size", *weeks]]
-    shares.index = pd.Index([monday.date().isoformat() for monday in shares.index], name="week")
-    return shares
-
-
-def _by(impressions: pd.DataFrame, column: str, texts: list[str]) -> pd.DataFrame:
-    """What was shown most: times shown, liked, clicked, bought, like rate. Rows of few people are left out."""
-    codes, users = impressions[column].to_numpy(), impressions["user"].to_numpy()
-    columns = ["shown", "liked", "clicked", "bought", "value", "low", "high"]
-    top, shown = _counts(codes)
-    n = max(top, default=-1) + 1
-    people = _people(codes, users, n)
-    told = {}
-    for flag in ("liked", "clicked", "bought"):
-        yes = impressions[flag].to_numpy()
-        counts = np.bincount(codes[yes & (codes >= 0)], minlength=n).astype(float)
-        who = _people(codes[yes], users[yes], n)
-        counts[(who > 0) & (who < FEWEST)] = math.nan
-        told[flag] = counts
-    rows: list[tuple[float, ...]] = []
-    labels: list[str] = []
-    for code, n_shown in zip(top, shown, strict=True):
-        if people[code] < FEWEST or len(rows) >= LONGEST_TABLE:
-            continue
-        liked, clicked, bought = (
-            float(told[flag][code]) for flag in ("liked", "clicked", "bought")
-        )
-        rate: tuple[float, ...] = (math.nan,) * 3
-        if not math.isnan(liked):
-            found = wilson(int(liked), n_shown)
-            rate = (found.rate, found.low, found.high)
-        rows.append((n_shown, liked, clicked, bought, *rate))
-        labels.append(texts[code])
-    return pd.DataFrame(rows, index=labels, columns=columns)
+    return Measure(found.rate, found.low, found.high, n)

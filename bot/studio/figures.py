@@ -3,40 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from bot.overview import PERIODS, Board, Overview, overview
 from bot.plots import Look, bar_plot, line_plot, triangle_plot
 from bot.studio.visit import Visit
 from data.catalogue import ItemId, LessonId
 from data.csv_safety import Cell, csv_bytes
-from data.history import History
-from data.summary import FEWEST, Summary, summarise
+from data.summary import Summary
+from data.summary_tables import FEWEST
 
-PERIODS: dict[str, timedelta | None] = {
-    "7d": timedelta(days=7),
-    "30d": timedelta(days=30),
-    "90d": timedelta(days=90),
-    "all": None,
-}
-TABLES = ("days", "funnel", "retention", "items", "lessons", "policies")
-_FRESH = timedelta(seconds=30)
-_MOST = 8
-
-
-class Board:
-    """The history, and the latest summaries for half a minute, so that plots need not count again."""
-
-    def __init__(self) -> None:
-        self.history = History()
-        self.summaries: OrderedDict[str, tuple[datetime, Summary]] = OrderedDict()
+TABLES = ("days", "funnel", "retention", "returning", "items", "lessons", "policies")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,25 +33,24 @@ class Shown:
 
 async def show(visit: Visit) -> Response:
     period = _period(visit)
-    summary = await run_in_threadpool(_summary, visit, period)
+    found = await run_in_threadpool(_overview, visit, period)
     visit.audit("figures", period)
-    backlog = visit.store.backlog(at=visit.at)
-    engine = visit.engine
-    length = PERIODS[period]
+    summary = found.summary
     return visit.page(
         "figures.html",
         period=period,
         periods=tuple(PERIODS),
         summary=summary,
         percent=percent,
+        number=number,
         fewest=FEWEST,
         tables=[_shown(visit, name, summary.tables[name]) for name in TABLES],
-        violations=visit.store.safety_violations(since=visit.at - length if length else None),
-        unknown=_unknown_share(engine.table.states),
-        backlog=backlog,
-        policy=f"{engine.recommender.policy.name} {engine.recommender.policy.version}",
-        model=engine.model_name,
-        version=engine.matcher.version,
+        violations=found.safety_violations,
+        unknown=found.unknown_allergens,
+        backlog=found.backlog,
+        policy=found.policy,
+        model=found.encoder,
+        version=found.index,
     )
 
 
@@ -103,29 +85,21 @@ def _period(visit: Visit) -> str:
     return period if period in PERIODS else "30d"
 
 
+def _overview(visit: Visit, period: str) -> Overview:
+    return overview(visit.studio.remembered(Board), visit.store, visit.engine, period, at=visit.at)
+
+
 def _summary(visit: Visit, period: str) -> Summary:
     board: Board = visit.studio.remembered(Board)
-    known = board.summaries.get(period)
-    if known is not None and timedelta(0) <= visit.at - known[0] < _FRESH:
-        return known[1]
-    length = PERIODS[period]
-    whole = board.history.frames(visit.store, at=visit.at)
-    until = visit.at + timedelta(seconds=1)
-    frames = whole.between(visit.at - length if length else None, until)
-    ids = [item.item_id for item in visit.engine.catalogue]
-    summary = summarise(frames, whole, ids, at=visit.at)
-    board.summaries[period] = (visit.at, summary)
-    while len(board.summaries) > _MOST:
-        board.summaries.popitem(last=False)
-    return summary
+    return board.summary(visit.store, visit.engine, period, at=visit.at)
 
 
 def percent(value: float | None) -> str:
     return f"<{FEWEST}" if value is None or math.isnan(value) else f"{value:.1%}"
 
 
-def _unknown_share(states: np.ndarray) -> float:
-    return float(np.mean((states == 0).any(axis=1))) if len(states) else 0.0
+def number(value: float | None) -> str:
+    return f"<{FEWEST}" if value is None or math.isnan(value) else f"{value:.2f}"
 
 
 def _named(visit: Visit, name: str, frame: pd.DataFrame) -> pd.DataFrame:
@@ -147,6 +121,8 @@ def _named(visit: Visit, name: str, frame: pd.DataFrame) -> pd.DataFrame:
             ]
         case "funnel":
             labels = [words(f"figures.step_{step}") for step in frame.index]
+        case "returning":
+            labels = [words("figures.week", n=int(week)) for week in frame.index]
         case "days":
             labels = [day.date().isoformat() for day in frame.index]
         case _:

@@ -73,7 +73,7 @@ def test_rates_count_what_came_back(store: InMemoryEventStore) -> None:
     assert (found.n_users, found.n_slates, found.n_impressions) == (10, 10, 10)
     assert found.like_rate.value == pytest.approx(0.6)
     assert found.satisfaction.value == pytest.approx(0.75)
-    assert found.coverage == 0.5
+    assert found.coverage.value == 0.5
     assert found.tables["items"].loc["a", "shown"] == 10
 
 
