@@ -161,6 +161,10 @@ class SqliteEventStore(PeopleTables, BoxTables, ErasureTables):
     def record_judgement(self, judgement: Judgement) -> bool:
         return self._file.write(_INSERT_JUDGEMENT, to_row(judgement)) > 0
 
+    def remove_judgement(self, judgement_id: str) -> bool:
+        sql = "DELETE FROM judgements WHERE judgement_id = ?"
+        return self._file.write(sql, (judgement_id,)) > 0
+
     def judgements(self) -> list[Judgement]:
         rows = self._file.read("SELECT * FROM judgements ORDER BY at, rowid")
         return [from_row(Judgement, row) for row in rows]

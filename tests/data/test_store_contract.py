@@ -359,6 +359,19 @@ def test_judgements_are_appended_once(store: EventStore, now: datetime) -> None:
     assert store.judgements() == [judgement]
 
 
+def test_a_judgement_can_be_taken_back_once(store: EventStore, now: datetime) -> None:
+    for name in ("j1", "j2"):
+        store.record_judgement(
+            Judgement(
+                judgement_id=name, at=now, lesson_id="l", item_id="tofu", grade=2, creator="prof"
+            )  # type: ignore[arg-type]
+        )
+
+    assert store.remove_judgement("j2")
+    assert not store.remove_judgement("j2")
+    assert [judgement.judgement_id for judgement in store.judgements()] == ["j1"]
+
+
 def test_a_rule_holds_until_it_is_removed(store: EventStore, now: datetime) -> None:
     pin = CreatorRule(lesson_id="l", item_id="tofu", kind=RuleKind.PIN, at=now, creator="prof")
     ban = CreatorRule(lesson_id="", item_id="tofu", kind=RuleKind.BAN, at=now, creator="prof")
