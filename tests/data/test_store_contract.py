@@ -364,7 +364,7 @@ def test_a_judgement_can_be_taken_back_once(store: EventStore, now: datetime) ->
         store.record_judgement(
             Judgement(
                 judgement_id=name, at=now, lesson_id="l", item_id="tofu", grade=2, creator="prof"
-            )  # type: ignore[arg-type]
+            )
         )
 
     assert store.remove_judgement("j2")
