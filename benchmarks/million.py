@@ -78,7 +78,7 @@ def _filters(
         return
     side = rng.normal(size=vectors.shape[1]).astype(np.float32)
     leaning = np.concatenate([block @ side for block in blocks(vectors)])
-    leaning += rng.normal(scale=leaning.std(), size=len(leaning)).astype(np.float32)
+    leaning = leaning + rng.normal(scale=float(leaning.std()), size=leaning.shape)
     for share in (0.5, 0.1, 0.01):
         yield f"{share:.1%} eligible, to one side", leaning > np.quantile(leaning, 1 - share)
 
