@@ -13,8 +13,16 @@ from starlette.responses import Response
 from bot.lesson_files import LARGEST_BYTES, read_lesson_file, told_in
 from bot.studio import courses
 from bot.studio.lesson_shelf import keep
-from bot.studio.previewing import GROUPS, Ask, Preview, Weighting, attached_lesson
+from bot.studio.previewing import (
+    GROUPS,
+    LOOKED_THROUGH,
+    Ask,
+    Preview,
+    Weighting,
+    attached_lesson,
+)
 from bot.studio.previewing import preview as rank
+from bot.studio.rivals import Rivals, rivals
 from bot.studio.state_files import StateFile
 from bot.studio.visit import Visit
 from data.catalogue import ItemId, Lesson, LessonId
@@ -24,8 +32,9 @@ from data.vocabulary import Allergen, Diet
 
 LONGEST_TEXT = 40_000
 GRADES = ("3", "2", "1", "0", "-1")
+IN_FORCE, OWN = "in_force", "own"
+"""What learners get now, and the weights that the form has."""
 PRESETS: dict[str, Weighting] = {
-    "in_force": Weighting(),
     "meaning": Weighting(meaning=3.0, words=0.5),
     "words": Weighting(meaning=0.5, words=2.0),
     "foods": Weighting(foods=1.5, topics=0.3),
@@ -150,16 +159,16 @@ async def judge(visit: Visit) -> Response:
 
 
 async def compare(visit: Visit) -> Response:
-    """Two weightings side by side; which is which is told only after the vote."""
+    """Two models or weightings side by side; which is which is told only after the vote."""
     ask = await asked_pairing(visit)
     if not ask.text.strip():
         return _page(visit, ask, None, problem=visit.words("pairings.nothing"))
-    first, second = _preset(visit, "first", "in_force"), _preset(visit, "second", "meaning")
+    first, second = _side(visit, "first", IN_FORCE), _side(visit, "second", "meaning")
+    if first == second:
+        return _page(visit, ask, None, problem=visit.words("compare.same"))
     round_id = secrets.token_hex(8)
     left, right = _sides(visit, round_id, first, second)
-    found = await run_in_threadpool(
-        lambda: [_rank(visit, replace(ask, weighting=PRESETS[name])) for name in (left, right)]
-    )
+    found = await run_in_threadpool(lambda: [_rank_as(visit, ask, name) for name in (left, right)])
     return visit.page(
         "compare.html" if visit.is_htmx else "compare_page.html",
         ask=ask,
@@ -168,12 +177,22 @@ async def compare(visit: Visit) -> Response:
         round_id=round_id,
         first=first,
         second=second,
-        groups=tuple(GROUPS),
     )
 
 
+def _rank_as(visit: Visit, ask: Ask, name: str) -> Preview:
+    """Rank as one side of a comparison would, for the same person."""
+    if name in rivals(visit.studio.wired.settings):
+        built: Rivals = visit.studio.remembered(Rivals)
+        matcher = built.matcher(name, visit.studio.wired, visit.engine)
+        engine = replace(visit.engine, matcher=matcher)
+        return rank(engine, replace(ask, weighting=Weighting()), visit.store.rules(), at=visit.at)
+    weighting = ask.weighting if name == OWN else PRESETS.get(name, Weighting())
+    return _rank(visit, replace(ask, weighting=weighting))
+
+
 async def vote(visit: Visit) -> Response:
-    first, second = _preset(visit, "first", "in_force"), _preset(visit, "second", "meaning")
+    first, second = _side(visit, "first", IN_FORCE), _side(visit, "second", "meaning")
     round_id, side = visit.text("round", limit=16), visit.text("side")
     left, right = _sides(visit, round_id, first, second)
     winner = {"left": left, "right": right}.get(side, "tie")
@@ -202,14 +221,15 @@ async def vote(visit: Visit) -> Response:
 
 
 def _sides(visit: Visit, round_id: str, first: str, second: str) -> tuple[str, str]:
-    """Which weighting stands where: drawn by the round's id, so that no field of the form tells it."""
+    """Which of the two stands where: drawn by the round's id, so that no field of the form tells it."""
     drawn = hmac.new(visit.studio.secret, f"round:{round_id}".encode(), hashlib.sha256).digest()
     return (first, second) if drawn[0] & 1 else (second, first)
 
 
-def _preset(visit: Visit, name: str, default: str) -> str:
+def _side(visit: Visit, name: str, default: str) -> str:
     told = visit.text(name, default)
-    return told if told in PRESETS else default
+    known = (IN_FORCE, OWN, *PRESETS, *rivals(visit.studio.wired.settings))
+    return told if told in known else default
 
 
 def _rank(visit: Visit, ask: Ask) -> Preview:
@@ -255,6 +275,15 @@ def _pointed(visit: Visit, ask: Ask) -> tuple[ItemId, Lesson | None]:
     return item_id, visit.engine.catalogue.lessons_by_id.get(ask.lesson_id)
 
 
+def _before(visit: Visit, ask: Ask) -> dict[ItemId, int]:
+    """The places without allergy, diet and own weights; empty when nothing was turned."""
+    plain = replace(ask, allergens=frozenset(), diets=frozenset(), weighting=Weighting())
+    if plain == ask:
+        return {}
+    found = rank(visit.engine, plain, visit.store.rules(), at=visit.at, shown=LOOKED_THROUGH)
+    return {row.item.item_id: row.rank for row in found.rows}
+
+
 def _page(
     visit: Visit,
     ask: Ask,
@@ -275,7 +304,9 @@ def _page(
         allergens=tuple(Allergen),
         diets=tuple(Diet),
         groups=tuple(GROUPS),
-        presets=tuple(PRESETS),
+        models=(IN_FORCE, *rivals(visit.studio.wired.settings)),
+        weightings=(OWN, *PRESETS),
+        before=_before(visit, ask) if found is not None else {},
         grades=GRADES,
         largest_mb=LARGEST_BYTES // (1024 * 1024),
         version=visit.engine.matcher.version,

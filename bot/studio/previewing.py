@@ -22,7 +22,7 @@ from recommender.profile import UserProfile
 
 NO_LESSON = LessonId("")
 SHOWN = 10
-_LOOKED_THROUGH = 30
+LOOKED_THROUGH = 30
 """So many of the best items, hidden or not, are looked at to say what was hidden."""
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
@@ -129,7 +129,7 @@ def preview(
     query = Query(text=ask.text, title=ask.title)
     may = _eligible(engine, ask, rules, at=at)
     matches = matcher.match(query, eligible=may.mask, top_k=shown)
-    everything = matcher.match(query, eligible=None, top_k=_LOOKED_THROUGH)
+    everything = matcher.match(query, eligible=None, top_k=LOOKED_THROUGH)
     pins = [r.item_id for r in rules if r.kind is RuleKind.PIN and r.lesson_id == ask.lesson_id]
     hits = _with_pins(engine, matcher, query, may, matches.hits, pins if ask.lesson_id else [])
     rows = tuple(
