@@ -29,11 +29,23 @@ BRIER_SLACK = 1e-3
 SAMPLE_RATIO_ALARM = 0.001
 
 
+class Reason(str):
+    """A sentence in English that also carries its kind and numbers, to be told in other languages."""
+
+    kind: str
+    facts: Mapping[str, object]
+
+    def __new__(cls, kind: str, sentence: str, **facts: object) -> Reason:
+        reason = super().__new__(cls, sentence)
+        reason.kind, reason.facts = kind, facts
+        return reason
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
     """The verdict on one model. `reasons` are sentences; empty when it may serve."""
 
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
     candidate: Estimate | None = None
     in_force: float = math.nan
 
@@ -139,8 +151,12 @@ def gate(
     reasons = list(_fit_to_serve(report))
     if safety_violations:
         reasons.append(
-            f"{safety_violations} safety violations were counted; none is allowed. Find their "
-            "cause first (`zhiwei stats`)"
+            Reason(
+                "unsafe",
+                f"{safety_violations} safety violations were counted; none is allowed. Find "
+                "their cause first (`zhiwei stats`)",
+                violations=safety_violations,
+            )
         )
     reward_model = RewardModel(log) if len(log) >= DOUBLY_ROBUST_FROM else None
     candidate = estimate_value(
@@ -148,46 +164,76 @@ def gate(
     )
     current = estimate_value(log, in_force_scores, parameters, rng=rng, reward_model=reward_model)
     if candidate.is_refused and candidate.verdict is not None:
-        reasons.append(f"the log cannot judge the new policy: {candidate.verdict.reason}")
+        reasons.append(
+            Reason(
+                "unjudged",
+                f"the log cannot judge the new policy: {candidate.verdict.reason}",
+                verdict=candidate.verdict,
+            )
+        )
     elif not candidate.is_refused:
         value = float(np.nanmean(log.rewards)) if current.is_refused else current.value
         if candidate.low < value - margin:
             reasons.append(
-                f"the new policy's like rate is at least {candidate.low:.3f} "
-                f"({candidate.method}, 95 %), the one in force has {value:.3f}; needed is "
-                f"{value - margin:.3f}. It stays in shadow; collect more replies"
-            )
+                Reason(
+                    "worse",
+                    f"the new policy's like rate is at least {candidate.low:.3f} "
+                    f"({candidate.method}, 95 %), the one in force has {value:.3f}; needed is "
+                    f"{value - margin:.3f}. It stays in shadow; collect more replies",
+                    low=candidate.low, value=value, needed=value - margin,
+                )
+            )  # fmt: skip
     return Gate(reasons=tuple(reasons), candidate=candidate, in_force=current.value)
 
 
-def _fit_to_serve(report: TrainingReport) -> Sequence[str]:
-    reasons: list[str] = []
+def _fit_to_serve(report: TrainingReport) -> Sequence[Reason]:
+    reasons: list[Reason] = []
     if report.n_labelled < MIN_LABELLED or report.n_liked < MIN_LIKED:
         reasons.append(
-            f"{report.n_labelled} labelled impressions with {report.n_liked} likes; needed are "
-            f"{MIN_LABELLED} and {MIN_LIKED}"
-        )
+            Reason(
+                "few",
+                f"{report.n_labelled} labelled impressions with {report.n_liked} likes; needed "
+                f"are {MIN_LABELLED} and {MIN_LIKED}",
+                n=report.n_labelled, liked=report.n_liked, need=MIN_LABELLED, need_liked=MIN_LIKED,
+            )
+        )  # fmt: skip
     if not report.auc.low > 0.5:
         reasons.append(
-            f"its AUC on later slates is {report.auc.value:.3f} with lower bound "
-            f"{report.auc.low:.3f}; it must be above 0.5, or it ranks no better than chance"
-        )
+            Reason(
+                "chance",
+                f"its AUC on later slates is {report.auc.value:.3f} with lower bound "
+                f"{report.auc.low:.3f}; it must be above 0.5, or it ranks no better than chance",
+                auc=report.auc.value, low=report.auc.low,
+            )
+        )  # fmt: skip
     if not report.calibration_error <= MAX_CALIBRATION_ERROR:
         reasons.append(
-            f"its calibration error is {report.calibration_error:.3f}; at most "
-            f"{MAX_CALIBRATION_ERROR} is allowed"
-        )
+            Reason(
+                "calibration",
+                f"its calibration error is {report.calibration_error:.3f}; at most "
+                f"{MAX_CALIBRATION_ERROR} is allowed",
+                error=report.calibration_error, most=MAX_CALIBRATION_ERROR,
+            )
+        )  # fmt: skip
     if not abs(report.mean_gap) <= MAX_MEAN_GAP:
         reasons.append(
-            f"it predicts {report.mean_gap:+.3f} more likes than came; at most "
-            f"{MAX_MEAN_GAP} either way is allowed"
-        )
+            Reason(
+                "gap",
+                f"it predicts {report.mean_gap:+.3f} more likes than came; at most "
+                f"{MAX_MEAN_GAP} either way is allowed",
+                gap=report.mean_gap, most=MAX_MEAN_GAP,
+            )
+        )  # fmt: skip
     # Two retrains of one log differ by noise; a hair's breadth is not worse.
     if report.brier > report.brier_in_force + BRIER_SLACK:
         reasons.append(
-            f"its Brier score is {report.brier:.4f}, that of the model in force "
-            f"{report.brier_in_force:.4f}; it must not be worse"
-        )
+            Reason(
+                "brier",
+                f"its Brier score is {report.brier:.4f}, that of the model in force "
+                f"{report.brier_in_force:.4f}; it must not be worse",
+                brier=report.brier, in_force=report.brier_in_force,
+            )
+        )  # fmt: skip
     return reasons
 
 
