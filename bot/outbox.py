@@ -251,9 +251,12 @@ class Dispatcher:
             else:
                 self._no_answer_waits.clear()
             queue = queues.setdefault(entry.address, _Queue())
-            if not queue.entries and entry.not_before is not None:
-                # An earlier run was told to wait; what comes now waits behind it.
-                seconds = (entry.not_before - self._clock()).total_seconds()
+            now = self._clock()
+            if not queue.entries and entry.not_before is not None and entry.created_at <= now:
+                # An earlier run was told to wait; what comes now waits behind it. A message of the
+                # future means that the clock was set back: then nobody knows how long it is, and
+                # Telegram will say so again.
+                seconds = (entry.not_before - now).total_seconds()
                 queue.not_before = self._monotonic() + min(LONGEST_HOLD, seconds)
             queue.entries.append(entry)
 
@@ -411,8 +414,9 @@ class Dispatcher:
         if entry.message_class is MessageClass.PROMOTION:
             # From here on a crash must not send it again.
             await self._commits.run(lambda: self._store.mark_sending(entry.outbox_id))
-        if not _is_harmless(entry):
-            self._journal.begin(entry.outbox_id)
+        if not _is_harmless(entry) and not self._journal.begin(entry.outbox_id):
+            # What cannot be noted now would be repeated after a crash, one message for each chat.
+            raise StoreError("the journal of sends cannot be written; free some space")
         try:
             try:
                 message_id = await self._transport.send(payload, address)
@@ -471,11 +475,11 @@ class Dispatcher:
     ) -> None:
         at = self._clock()
         slate_id = entry.slate_id if entry.slate_id is not None and not is_withheld else None
-        self._journal.note(
+        is_noted = self._journal.note(
             Sent(outbox_id=entry.outbox_id, message_id=message_id, slate_id=str(slate_id or ""))
         )
 
-        if self._journal.is_kept or _is_harmless(entry):
+        if is_noted or _is_harmless(entry):
             # The next message need not wait for the disk.
             self._off_wire.add(entry.outbox_id)
             self._on_wire(entry, -1)

@@ -42,11 +42,8 @@ class SentJournal:
         self._open: dict[str, bytes] = {}
         """The last line of each message that the store does not have yet."""
         self._n_bytes = 0
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether there is a file at all."""
-        return self._file is not None
+        self._is_torn = False
+        """The last line is not whole, so the next one must not follow it directly."""
 
     def left(self) -> list[Sent]:
         """Give the confirmed sends that a crash left; a torn or foreign line is passed over."""
@@ -63,13 +60,14 @@ class SentJournal:
             last[line[0]] = len(line)
         return [outbox_id for outbox_id, n_parts in last.items() if n_parts == 1]
 
-    def begin(self, outbox_id: str) -> None:
-        """Remember that a send goes out now."""
-        self._write(outbox_id, [outbox_id])
+    def begin(self, outbox_id: str) -> bool:
+        """Remember that a send goes out now; False when the disk refused to."""
+        return self._file is None or self._write(outbox_id, [outbox_id])
 
-    def note(self, sent: Sent) -> None:
-        """Remember a send that the store does not have yet."""
-        self._write(sent.outbox_id, [sent.outbox_id, sent.message_id, sent.slate_id])
+    def note(self, sent: Sent) -> bool:
+        """Remember a send that the store does not have yet; True when a crash cannot repeat it."""
+        line = [sent.outbox_id, sent.message_id, sent.slate_id]
+        return self._file is not None and self._write(sent.outbox_id, line)
 
     def forget(self, outbox_id: str) -> None:
         """The store has it, or it was not sent; an empty journal is an empty file."""
@@ -82,7 +80,7 @@ class SentJournal:
         with contextlib.suppress(OSError):
             if not self._open:
                 os.ftruncate(self._file, 0)
-                self._n_bytes = 0
+                self._n_bytes, self._is_torn = 0, False
             elif self._n_bytes > LARGEST_BYTES:
                 self._write_anew()
 
@@ -105,18 +103,22 @@ class SentJournal:
                 lines.append([str(part) for part in line])
         return lines
 
-    def _write(self, outbox_id: str, line: list[str]) -> None:
-        if self._file is None:
-            return
-        self._open[outbox_id] = self._append(line)
+    def _write(self, outbox_id: str, line: list[str]) -> bool:
+        is_written = self._append(line)
+        if is_written or outbox_id in self._open:
+            self._open[outbox_id] = _line(line)
+        return is_written
 
-    def _append(self, line: list[str]) -> bytes:
+    def _append(self, line: list[str]) -> bool:
         assert self._file is not None
-        written = _line(line)
-        # A full disk; the commit that follows will say so.
+        whole = (b"\n" if self._is_torn else b"") + _line(line)
+        n_written = 0
+        # A full disk; whoever asked must know, and the commit that follows will say so.
         with contextlib.suppress(OSError):
-            self._n_bytes += os.write(self._file, written)
-        return written
+            n_written = os.write(self._file, whole)
+        self._n_bytes += n_written
+        self._is_torn = n_written < len(whole) and (n_written > 0 or self._is_torn)
+        return n_written == len(whole)
 
     def _write_anew(self) -> None:
         assert self._path is not None
@@ -125,13 +127,19 @@ class SentJournal:
         fresh.unlink(missing_ok=True)
         file = _open(fresh)
         try:
-            self._n_bytes = os.write(file, b"".join(self._open.values()))
-            fresh.replace(self._path)
+            whole = b"".join(self._open.values())
+            fits = os.write(file, whole) == len(whole)
+            if fits:
+                fresh.replace(self._path)
         except OSError:
             os.close(file)
             raise
+        if not fits:
+            os.close(file)
+            return
         os.close(self._file)
         self._file = file
+        self._n_bytes, self._is_torn = len(whole), False
 
 
 def _line(parts: list[str]) -> bytes:

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -205,6 +206,37 @@ async def test_a_clock_that_was_set_back_holds_no_message_for_days(
                 await asyncio.sleep(0.005)
 
     assert transport.texts == ["a"]
+
+
+async def test_a_message_of_the_future_is_not_held_since_the_clock_was_set_back(
+    store: SqliteEventStore,
+) -> None:
+    early = replace(message("a"), created_at=now() + timedelta(hours=5))
+    store.queue([early])
+    store.mark_unsent("a", state="queued", not_before=now() + timedelta(hours=5, seconds=1))
+    transport = ScriptedTransport()
+
+    async with dispatching(store, transport) as dispatcher:
+        async with asyncio.timeout(10):
+            while dispatcher.backlog:
+                await asyncio.sleep(0.005)
+
+    assert transport.texts == ["a"]
+
+
+async def test_on_a_full_disk_nothing_goes_out_that_a_crash_would_repeat(
+    store: SqliteEventStore,
+) -> None:
+    store.queue([message("a"), message("b", "8")])
+    transport = ScriptedTransport()
+
+    async with dispatching(store, transport, journal=SentJournal(Path("/dev/full"))):
+        await asyncio.sleep(0.1)
+        while_full = list(transport.texts)
+    await sent(store, [], transport)
+
+    assert while_full == []
+    assert sorted(transport.texts) == ["a", "b"]
 
 
 async def test_a_chat_that_must_wait_delays_no_other(store: SqliteEventStore) -> None:

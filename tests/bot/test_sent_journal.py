@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 from bot.sent_journal import LARGEST_BYTES, Sent, SentJournal
@@ -53,3 +54,42 @@ def test_an_empty_journal_is_an_empty_file(tmp_path: Path) -> None:
     journal.forget("a")
 
     assert (tmp_path / "sent").read_bytes() == b""
+
+
+def test_a_full_disk_is_told_to_whoever_wants_to_send() -> None:
+    journal = SentJournal(Path("/dev/full"))
+
+    assert not journal.begin("a")
+    assert not journal.note(Sent(outbox_id="a", message_id="1"))
+    journal.forget("a")
+    journal.close()
+
+
+def test_without_a_file_sends_may_go_and_a_crash_may_repeat_them() -> None:
+    journal = SentJournal(None)
+
+    assert journal.begin("a")
+    assert not journal.note(Sent(outbox_id="a", message_id="1"))
+
+
+def test_a_line_that_was_cut_off_by_a_full_disk_does_not_spoil_the_next_one(
+    tmp_path: Path,
+) -> None:
+    journal = SentJournal(tmp_path / "sent")
+    journal.begin("a")
+    n_bytes = (tmp_path / "sent").stat().st_size
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes + 3, hard))
+    try:
+        is_begun = journal.begin("b")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    is_noted = journal.note(Sent(outbox_id="c", message_id="3"))
+    journal.close()
+
+    assert (tmp_path / "sent").read_bytes()[n_bytes : n_bytes + 4] == b'["b\n'
+    assert (is_begun, is_noted) == (False, True)
+    after = SentJournal(tmp_path / "sent")
+    assert after.left() == [Sent(outbox_id="c", message_id="3")]
+    assert after.unclear() == ["a"]
