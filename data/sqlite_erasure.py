@@ -89,6 +89,15 @@ class ErasureTables:
             list(tombstones),
         )
 
+    def newest_before(self, at: datetime) -> datetime | None:
+        newest = self._file.value(
+            "SELECT max(at) FROM (SELECT max(at) AS at FROM slates WHERE at < :at "
+            "UNION ALL SELECT max(at) FROM replies WHERE at < :at "
+            "UNION ALL SELECT max(received_at) FROM inbox WHERE received_at < :at)",
+            {"at": to_text(at)},
+        )
+        return None if newest is None else datetime.fromisoformat(newest)
+
     def expire(self, *, at: datetime) -> int:
         moments = {
             "now": to_text(at),

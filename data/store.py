@@ -250,6 +250,9 @@ class EventStore(Protocol):
     def replay_erasures(self) -> int:
         """Apply all tombstones again (after a restore); gives how many rows went."""
 
+    def newest_before(self, at: datetime) -> datetime | None:
+        """When something was last said or shown before a moment; None when nothing ever was."""
+
     def expire(self, *, at: datetime) -> int:
         """Apply every table's retention rule; gives how many rows or texts went."""
 

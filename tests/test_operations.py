@@ -13,6 +13,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -430,7 +431,8 @@ def test_expire_drops_old_words(cli: Callable[..., object], tmp_path: Path) -> N
 def test_a_running_bot_expires_once_a_day_by_its_own_clock(tmp_path: Path) -> None:
     clock = FakeClock()
     store = store_at(tmp_path)
-    expiry = DailyExpiry(store, now=clock)
+    store.record_reply(replace(a_reply(99, at=clock() - timedelta(days=1)), text=""))
+    expiry = DailyExpiry(store, now=clock, monotonic=lambda: clock().timestamp())
     texts = []
     for day in (0, 0.5, 1.1):
         store.record_reply(a_reply(int(day * 10), at=clock() - timedelta(days=100)))
@@ -440,6 +442,86 @@ def test_a_running_bot_expires_once_a_day_by_its_own_clock(tmp_path: Path) -> No
         texts.append(sum(bool(r.text) for r in store.replies()))
 
     assert texts == [0, 1, 0]
+    store.close()
+
+
+@dataclass
+class TwoClocks:
+    """A wall clock that somebody may set, and the time that really passes."""
+
+    wall: datetime = NOW
+    passed: float = 0.0
+
+    def advance(self, **span: float) -> None:
+        self.wall += timedelta(**span)
+        self.passed += timedelta(**span).total_seconds()
+
+
+def test_a_clock_that_jumps_ahead_erases_nothing_and_retention_goes_on_when_it_is_right_again(
+    tmp_path: Path,
+) -> None:
+    clocks = TwoClocks()
+    store = store_at(tmp_path)
+    expiry = DailyExpiry(store, now=lambda: clocks.wall, monotonic=lambda: clocks.passed)
+    expiry()
+    expiry.wait(10)
+    store.record_reply(a_reply(1, at=clocks.wall))
+
+    clocks.wall += timedelta(days=800)
+    expiry()
+    expiry.wait(10)
+    after_the_jump = [r.text for r in store.replies()]
+    clocks.wall -= timedelta(days=800)
+    clocks.advance(minutes=30)
+    expiry()
+    for _ in range(200):
+        clocks.advance(hours=12)
+        expiry()
+        expiry.wait(10)
+
+    assert after_the_jump == [a_reply(1).text]
+    assert [r.text for r in store.replies()] == [""]
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("days", "texts"), [(100, ["words 1", "words 1", ""]), (29, ["", "", ""])], ids=str
+)
+def test_after_a_long_silence_retention_waits_an_hour_since_the_clock_may_be_wrong(
+    tmp_path: Path, days: int, texts: list[str]
+) -> None:
+    clocks = TwoClocks()
+    store = store_at(tmp_path)
+    store.record_reply(a_reply(1, at=clocks.wall - timedelta(days=100)))
+    store.record_reply(replace(a_reply(2, at=clocks.wall - timedelta(days=days)), text=""))
+    expiry = DailyExpiry(store, now=lambda: clocks.wall, monotonic=lambda: clocks.passed)
+    found = []
+
+    for minutes in (0, 30, 31):
+        clocks.advance(minutes=minutes)
+        expiry()
+        expiry.wait(10)
+        found.append(next(r.text for r in store.replies() if r.reply_id == "r1"))
+
+    assert found == texts
+    store.close()
+
+
+def test_a_clock_that_stays_where_it_jumped_to_is_believed_after_an_hour(tmp_path: Path) -> None:
+    clocks = TwoClocks()
+    store = store_at(tmp_path)
+    expiry = DailyExpiry(store, now=lambda: clocks.wall, monotonic=lambda: clocks.passed)
+    store.record_reply(a_reply(1, at=clocks.wall))
+
+    clocks.wall += timedelta(days=100)
+    texts = []
+    for minutes in (0, 30, 31):
+        clocks.advance(minutes=minutes)
+        expiry()
+        expiry.wait(10)
+        texts.append([r.text for r in store.replies()])
+
+    assert texts == [[a_reply(1).text], [a_reply(1).text], [""]]
     store.close()
 
 
