@@ -5,10 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from bot import admin, creators, hearing, lessons, personal, pressing, telling
+from bot import (
+    admin,
+    course_tools,
+    creators,
+    hearing,
+    judging,
+    lessons,
+    personal,
+    pressing,
+    telling,
+)
 from bot.dialog import from_row, to_row
 from bot.lesson_files import UnreadableFile, read_lesson_file
-from bot.messages import ButtonPress, Command, FileMessage, Incoming, Reply, TextMessage, plain
+from bot.messages import (
+    ButtonPress,
+    Command,
+    FileMessage,
+    Incoming,
+    Reply,
+    Sender,
+    TextMessage,
+    plain,
+)
 from bot.turn import Services, Turn
 from bot.understanding.meaning import Meaning
 from bot.wording import Words, language_for
@@ -43,6 +62,8 @@ class Conversation:
             meaning = hearing.understood(self.services.understanding, incoming)
             if meaning is not None:
                 self._meanings[number] = meaning
+        elif isinstance(incoming, Command | ButtonPress) and self._is_creator(incoming.sender):
+            course_tools.get_ready(self.services, incoming)
 
     def handle(self, incoming: Incoming) -> list[Reply]:
         """Answer, and store what follows from it, all or nothing."""
@@ -126,9 +147,12 @@ class Conversation:
                 return [Reply(spans=plain(turn.words("press.unknown")))]
 
     def _wants_pairs(self, file: FileMessage) -> bool:
-        services, sender = self.services, file.sender
-        may = sender.numeric_id in services.creators or sender.numeric_id in services.admins
-        return may and sender.chat_kind == "private" and _is_pair(file.caption)
+        return self._is_creator(file.sender) and _is_pair(file.caption)
+
+    def _is_creator(self, sender: Sender) -> bool:
+        """As `Turn.is_creator`, before there is a turn."""
+        rights = self.services.creators | self.services.admins
+        return sender.numeric_id in rights and sender.chat_kind == "private"
 
     def _read(self, turn: Turn, file: FileMessage) -> Reply:
         """Preview what goes with a creator's file."""
@@ -193,10 +217,11 @@ def _command(turn: Turn, command: Command) -> list[Reply]:
             return personal.give_consent(turn, "send_tips:0")
         case "stats":
             return [admin.stats(turn, argument) if turn.is_admin else creators.refuse(turn)]
-        case "pair" | "pin" | "ban" | "judge":
+        case "pair" | "pin" | "ban" | "judge" | "coverage" | "link":
             if not turn.is_creator:
                 return [creators.refuse(turn)]
-            return [_creator_command(turn, name, argument or command.quoted)]
+            quoted = command.quoted if name == "pair" else ""
+            return [_creator_command(turn, name, argument or quoted)]
         case _:
             return [Reply(spans=plain(turn.words("command.unknown", name=name[:32])))]
 
@@ -206,7 +231,11 @@ def _creator_command(turn: Turn, name: str, argument: str) -> Reply:
         case "pair":
             return creators.pair(turn, argument)
         case "judge":
-            return creators.judge(turn, argument)
+            return creators.judge(turn, argument) if argument else judging.serve(turn)
+        case "coverage":
+            return course_tools.coverage(turn, argument)
+        case "link":
+            return course_tools.link(turn, argument)
         case _:
             return creators.rule(turn, RuleKind(name), argument)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 
-from bot import lessons, personal, reacting, telling
+from bot import course_tools, creators, judging, lessons, personal, reacting, telling
 from bot.messages import ButtonPress, Reply, plain
 from bot.offering import explain, offer, others, start_lesson
 from bot.rendering import allowed, as_edit, render_slate, slate_picture
@@ -18,6 +18,9 @@ from data.links import lesson_for
 _PERSONAL = frozenset(
     {"me", "settings", "export", "forget", "erase", "unfact", "consent", "pictures", "speak"}
 )
+
+_CREATORS = {**creators.PRESSES, **judging.PRESSES, **course_tools.PRESSES}
+"""For creators only; who lost the right while the message stood there is refused."""
 
 
 def press(turn: Turn, incoming: ButtonPress) -> list[Reply]:
@@ -49,6 +52,10 @@ def press(turn: Turn, incoming: ButtonPress) -> list[Reply]:
     }
     if read.action in pages:
         return pages[read.action]()
+    if read.action in _CREATORS:
+        if not turn.is_creator:
+            return [Reply(notice=turn.words("admin.refused"))]
+        return _CREATORS[read.action](turn, read.argument)
     return _press_on_slate(turn, read.action, read.argument)
 
 

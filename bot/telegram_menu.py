@@ -38,7 +38,7 @@ PRIVATE = (
     "stop",
 )
 GROUP = ("start", "lessons", "why", "help", "privacy")
-CREATORS = ("pair", "pin", "ban", "judge")
+CREATORS = ("pair", "judge", "coverage", "link", "pin", "ban")
 ADMINS = ("stats",)
 KNOWN = frozenset((*PRIVATE, *CREATORS, *ADMINS))
 

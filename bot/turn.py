@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from bot.buttons import ButtonSigner
+from bot.creators_desk import CreatorsDesk
 from bot.dialog import Dialog
 from bot.engine import Engine, EngineSource
 from bot.messages import Button, Incoming, Sender
@@ -59,6 +60,9 @@ class Services:
     """Rates for limits that people say in another currency."""
     has_pictures: bool = True
     """Whether slates go out as pictures where the channel shows them."""
+    bot_name: Callable[[], str] = str
+    """The bot's name on Telegram without @, for links; empty when there is none."""
+    desk: CreatorsDesk = field(default_factory=CreatorsDesk)
     new_slate_id: Callable[[], SlateId] = new_slate_id
     new_seed: Callable[[], int] = new_seed
 

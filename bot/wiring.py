@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from bot.buttons import ButtonSigner
 from bot.catalogue_files import imported_path, read_catalogue
@@ -78,9 +79,27 @@ class Wired:
                 text_retention_days=s.text_retention_days,
                 has_pictures=s.pictures,
                 cny_per_unit=(("USD", s.usd_cny), ("CNY", "1")),
+                bot_name=self.bot_name,
             ),
             after_turn=DailyExpiry(self.store),
         )
+
+    def bot_name(self) -> str:
+        """The name that the bot had on Telegram when it last ran; empty when it never did."""
+        try:
+            return self._bot_name_file.read_text(encoding="utf-8").strip()
+        except OSError:
+            return ""
+
+    def note_bot_name(self, name: str) -> None:
+        """Write it down, so that the studio and the terminal can give links, too."""
+        if name and name != self.bot_name():
+            self._bot_name_file.parent.mkdir(parents=True, exist_ok=True)
+            self._bot_name_file.write_text(name + "\n", encoding="utf-8")
+
+    @property
+    def _bot_name_file(self) -> Path:
+        return self.settings.state / "telegram.name"
 
     def build_index(self) -> None:
         """Build and publish the index of the catalogue in force."""
