@@ -23,6 +23,8 @@ PER_PAGE = 30
 LISTED = 100
 """So many rows of a difference or of the problems are shown; the download has all problems."""
 
+_DONE = frozenset({"published", "rolled_back", "saved", "unchanged", "taken_out"})
+
 
 async def show(visit: Visit) -> Response:
     return await _page(visit)
@@ -58,7 +60,7 @@ async def _page(
         listed=LISTED,
         problem=problem,
         before=Shelf(visit.studio.wired).before(),
-        done=visit.asked("done") if visit.asked("done") in ("published", "rolled_back") else "",
+        done=visit.asked("done") if visit.asked("done") in _DONE else "",
     )
 
 

@@ -6,15 +6,17 @@ import hashlib
 import re
 import tempfile
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from bot.studio.item_rows import ensure_others_stay, rewritten
 from bot.studio.state_files import newest, write_whole
 from bot.wiring import Wired, imported_path
-from data.catalogue import Item
+from data.catalogue import Item, ItemId, content_hash
 from data.errors import InvalidInput, ZhiweiError
 from data.importing import Import, read_items
+from data.samples import sample_path
 
 _SUFFIXES = (".csv", ".tsv", ".jsonl")
 _DIGEST = re.compile(r"[0-9a-f]{16}")
@@ -128,6 +130,44 @@ class Shelf:
         with _LOCK:
             self._swap(path.read_bytes(), path.suffix)
         return len(found.records)
+
+    def rewrite(
+        self, item_id: ItemId, cells: Mapping[str, object] | None, *, expected: str
+    ) -> None:
+        """Put a catalogue with one row replaced, added or (with `cells` None) taken out into force.
+
+        Args:
+            item_id: Whose row.
+            cells: The row as an import would read it.
+            expected: Hash of the item as whoever edits it saw it; empty for a new one.
+
+        Raises:
+            InvalidInput: somebody changed the item meanwhile, the row is not usable, or another row
+                would change with it; nothing was written.
+        """
+        with _LOCK:
+            present = self._present() or sample_path("catalogue.csv")
+            before = read_items(present).records
+            item = next((item for item in before if item.item_id == item_id), None)
+            if (content_hash([item]) if item else "") != expected:
+                raise InvalidInput(
+                    "somebody changed this item since you opened it; open it again and repeat "
+                    "your change"
+                )
+            content = rewritten(present, item_id, cells)
+            after = self._read(content).records
+            ensure_others_stay(before, after, item_id)
+            if (cells is None) is any(item.item_id == item_id for item in after) or not after:
+                raise InvalidInput(
+                    "the catalogue would be empty, or its row unreadable; nothing was changed"
+                )
+            self._swap(content, ".jsonl")
+
+    def _read(self, content: bytes) -> Import[Item]:
+        with tempfile.TemporaryDirectory() as scratch:
+            path = Path(scratch) / "items.jsonl"
+            path.write_bytes(content)
+            return read_items(path)
 
     def before(self) -> Path | None:
         """The file that a rollback would bring back."""
