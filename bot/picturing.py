@@ -10,7 +10,7 @@ from bot.turn import Turn
 from bot.wording import Words
 from data.catalogue import Item
 from data.events import FactKind
-from data.vocabulary import AllergenState, Language
+from data.vocabulary import Language
 
 OFF = "off"
 """Value of the fact that somebody wants no pictures."""
@@ -25,14 +25,14 @@ def wants_pictures(turn: Turn) -> bool:
 
 
 def card_of(item: Item, language: Language, *, number: int = 0, reason: str = "") -> Card:
-    """Give the card of an item; a known allergen stands alone, to be read at a glance."""
+    """Give the card of an item with everything that its label says about allergens."""
     words = Words(language)
     return Card(
         number=number,
         category=item.category,
         name=words.name(item),
         price=words.price(item),
-        label=_label(item, words),
+        label=words.allergen_line(item),
         reason=reason,
     )
 
@@ -45,12 +45,3 @@ def item_picture(turn: Turn, item: Item) -> Picture | None:
     if item.image_url:
         return Picture(url=item.image_url, alternative=name)
     return Picture(cards=(card_of(item, turn.words.language),), alternative=name)
-
-
-def _label(item: Item, words: Words) -> str:
-    contained = [
-        words.allergen(a) for a, s in item.allergens.items() if s is AllergenState.CONTAINS
-    ]
-    if contained:
-        return words("allergens.contains", list=words.several(contained))
-    return words.allergen_line(item)

@@ -209,12 +209,18 @@ def photo(content: bytes) -> None:
         )
     if not content.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"RIFF")):
         raise bad_request("IMAGE_PROCESS_FAILED")
-    if content.startswith(b"\x89PNG"):
-        width = int.from_bytes(content[16:20])
-        height = int.from_bytes(content[20:24])
-        shorter, longer = sorted((width, height))
+    if (found := sides(content)) is not None:
+        width, height = found
+        shorter, longer = sorted(found)
         if not shorter or width + height > 10_000 or longer / shorter > 20:
             raise bad_request("PHOTO_INVALID_DIMENSIONS")
+
+
+def sides(content: bytes) -> tuple[int, int] | None:
+    """Give width and height of a PNG; None for other files."""
+    if not content.startswith(b"\x89PNG"):
+        return None
+    return int.from_bytes(content[16:20]), int.from_bytes(content[20:24])
 
 
 def upload(content: bytes) -> None:

@@ -33,7 +33,7 @@ def send_message(state: State, sent: Parameters) -> Json:
 
 def send_photo(state: State, sent: Parameters) -> Json:
     chat = state.writable_chat(sent.text("chat_id"))
-    content = {"photo": [_photo(state, sent, "photo")]} | _caption(sent)
+    content = {"photo": _photo(state, sent, "photo")} | _caption(sent)
     return _post(state, chat, sent, content)
 
 
@@ -225,22 +225,33 @@ def _media(state: State, sent: Parameters, media: Json) -> Json:
     of_media = Parameters(values=media | {"caption_entities": media.get("caption_entities")})
     of_media.uploads = sent.uploads
     if media.get("type") == "photo":
-        return {"photo": [_photo(state, of_media, "media")]} | _caption(of_media)
+        return {"photo": _photo(state, of_media, "media")} | _caption(of_media)
     if media.get("type") == "document":
         return {"document": _document(state, of_media, "media")} | _caption(of_media)
     raise bad_request(f"the fake knows no media of type {media.get('type')!r}")
 
 
-def _photo(state: State, sent: Parameters, name: str) -> Json:
+def _photo(state: State, sent: Parameters, name: str) -> list[Json]:
+    """Give the sizes of a picture, the whole one last; only its id is good for sending again."""
     file_id = _file(state, sent, name, limits.photo)
-    size = state.files[file_id].size
-    return {
+    stored = state.files[file_id]
+    width, height = limits.sides(stored.content) or (640, 480)
+    scale = 90 / max(width, height)
+    small = {
+        "file_id": f"{file_id}s",
+        "file_unique_id": f"U{file_id}s",
+        "width": max(1, round(width * scale)),
+        "height": max(1, round(height * scale)),
+        "file_size": 1000,
+    }
+    whole = {
         "file_id": file_id,
         "file_unique_id": f"U{file_id}",
-        "width": 640,
-        "height": 480,
-        "file_size": size,
+        "width": width,
+        "height": height,
+        "file_size": stored.size,
     }
+    return [small, whole]
 
 
 def _document(state: State, sent: Parameters, name: str) -> Json:
