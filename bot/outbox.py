@@ -31,8 +31,9 @@ logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 LONGEST_BACKOFF = 60.0
-LONGEST_HOLD = 900.0
-"""Telegram asks for minutes at most; a longer wait comes from a clock that was set back."""
+LONGEST_HOLD = 30.0
+"""So long at most a new run keeps to a wait that an earlier one was told of. Who asks too early is
+told anew; who believes a clock that was set back keeps people waiting for no reason."""
 REFILL_SECONDS = 2.0
 AT_HAND = 1000
 """Messages read from the store at once."""
@@ -251,12 +252,9 @@ class Dispatcher:
             else:
                 self._no_answer_waits.clear()
             queue = queues.setdefault(entry.address, _Queue())
-            now = self._clock()
-            if not queue.entries and entry.not_before is not None and entry.created_at <= now:
-                # An earlier run was told to wait; what comes now waits behind it. A message of the
-                # future means that the clock was set back: then nobody knows how long it is, and
-                # Telegram will say so again.
-                seconds = (entry.not_before - now).total_seconds()
+            if not queue.entries and entry.not_before is not None:
+                # An earlier run was told to wait; what comes now waits behind it.
+                seconds = (entry.not_before - self._clock()).total_seconds()
                 queue.not_before = self._monotonic() + min(LONGEST_HOLD, seconds)
             queue.entries.append(entry)
 
