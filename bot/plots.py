@@ -1,4 +1,6 @@
-"""Frames to PNG bytes. The only file that draws with matplotlib; the font is ours, so Chinese is never boxes.
+"""Frames to PNG bytes with matplotlib; the font is ours, so Chinese is never boxes.
+
+`learning_plots` draws on the same canvas; no other file knows matplotlib.
 
 Every plot also exists as a table, since a picture tells a screen reader nothing.
 """
@@ -18,11 +20,11 @@ from matplotlib.font_manager import FontProperties
 
 from bot.glyphs import drawable, font_path
 
-_LEAF, _INK, _GRID = "#1f6f43", "#1d2320", "#cfd4cd"
-_COLOURS = ("#1f6f43", "#b5651d", "#3a6ea5", "#8a3b63", "#6b6b2f", "#444444")
-_MARKERS = ("o", "s", "^", "D", "v", "x")
+LEAF, INK, GRID = "#1f6f43", "#1d2320", "#cfd4cd"
+COLOURS = ("#1f6f43", "#b5651d", "#3a6ea5", "#8a3b63", "#6b6b2f", "#444444")
+MARKERS = ("o", "s", "^", "D", "v", "x")
 # matplotlib's text layout keeps global caches that are not made for threads.
-_LOCK = threading.Lock()
+DRAWING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,48 +42,48 @@ class Look:
 
 def line_plot(frame: pd.DataFrame, look: Look) -> bytes:
     """Draw each column over the index (moments or numbers); a gap is a value that is not told."""
-    with _LOCK:
-        figure, axes = _canvas(look)
+    with DRAWING:
+        figure, axes = canvas(look)
         for place, name in enumerate(frame.columns):
             values = pd.to_numeric(frame[name], errors="coerce")
             axes.plot(
                 frame.index.to_numpy(), values.to_numpy(dtype=float),
-                color=_COLOURS[place % len(_COLOURS)], marker=_MARKERS[place % len(_MARKERS)],
+                color=COLOURS[place % len(COLOURS)], marker=MARKERS[place % len(MARKERS)],
                 markersize=3.5, linewidth=1.6, label=drawable(str(name)),
             )  # fmt: skip
         if len(frame.columns) > 1:
-            axes.legend(prop=_font(9), frameon=False)
+            axes.legend(prop=font(9), frameon=False)
         axes.set_ylim(bottom=0)
         figure.autofmt_xdate(rotation=30)
-        return _finished(figure, axes, look)
+        return finished(figure, axes, look)
 
 
 def bar_plot(frame: pd.DataFrame, look: Look) -> bytes:
     """Draw horizontal bars of column `value`; with `low` and `high` also the interval."""
-    with _LOCK:
+    with DRAWING:
         look = Look(
             title=look.title, x_label=look.x_label, y_label=look.y_label, is_share=look.is_share,
             width=look.width, height=max(1.8, 0.8 + 0.36 * len(frame)),
         )  # fmt: skip
-        figure, axes = _canvas(look)
+        figure, axes = canvas(look)
         places = np.arange(len(frame))[::-1]
         values = frame["value"].to_numpy(dtype=float)
-        axes.barh(places, np.nan_to_num(values), color=_LEAF, height=0.62)
+        axes.barh(places, np.nan_to_num(values), color=LEAF, height=0.62)
         if {"low", "high"} <= set(frame.columns) and len(frame):
             low, high = (frame[name].to_numpy(dtype=float) for name in ("low", "high"))
             reach = np.nan_to_num(np.array([values - low, high - values])).clip(min=0)
             axes.errorbar(
-                np.nan_to_num(values), places, xerr=reach, fmt="none", ecolor=_INK, capsize=3
+                np.nan_to_num(values), places, xerr=reach, fmt="none", ecolor=INK, capsize=3
             )
         axes.set_yticks(places, [drawable(str(name))[:40] for name in frame.index])
         axes.set_xlim(left=0)
-        return _finished(figure, axes, look, percent_axis="x")
+        return finished(figure, axes, look, percent_axis="x")
 
 
 def triangle_plot(frame: pd.DataFrame, look: Look) -> bytes:
     """Draw shares in [0, 1] as a grid of shades with the percentage written in each cell."""
-    with _LOCK:
-        figure, axes = _canvas(
+    with DRAWING:
+        figure, axes = canvas(
             Look(title=look.title, x_label=look.x_label, y_label=look.y_label,
                  width=look.width, height=max(2.0, 1.1 + 0.34 * len(frame)))
         )  # fmt: skip
@@ -91,37 +93,40 @@ def triangle_plot(frame: pd.DataFrame, look: Look) -> bytes:
             if not np.isnan(share):
                 axes.text(
                     column, row, f"{share:.0%}", ha="center", va="center",
-                    color="white" if share > 0.6 else _INK, fontproperties=_font(8),
+                    color="white" if share > 0.6 else INK, fontproperties=font(8),
                 )  # fmt: skip
         axes.set_xticks(range(frame.shape[1]), [str(c) for c in frame.columns])
         axes.set_yticks(range(len(frame)), [drawable(str(i)) for i in frame.index])
-        return _finished(figure, axes, look, has_grid=False, percent_axis="")
+        return finished(figure, axes, look, has_grid=False, percent_axis="")
 
 
-def _font(size: float) -> FontProperties:
+def font(size: float) -> FontProperties:
+    """Our font, for what matplotlib writes by itself."""
     return FontProperties(fname=str(font_path()), size=size)
 
 
-def _canvas(look: Look) -> tuple[Figure, Any]:
+def canvas(look: Look) -> tuple[Figure, Any]:
+    """A figure and its axes; hold `DRAWING` while you use them."""
     figure = Figure(figsize=(look.width, look.height), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.subplots()
 
 
-def _finished(
+def finished(
     figure: Figure, axes: Any, look: Look, *, has_grid: bool = True, percent_axis: str = "y"
 ) -> bytes:
+    """Write title and labels in our font and give the PNG."""
     if look.is_share and percent_axis:
         axis = axes.yaxis if percent_axis == "y" else axes.xaxis
         axis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    axes.set_title(drawable(look.title), fontproperties=_font(12), color=_INK)
-    axes.set_xlabel(drawable(look.x_label), fontproperties=_font(10))
-    axes.set_ylabel(drawable(look.y_label), fontproperties=_font(10))
+    axes.set_title(drawable(look.title), fontproperties=font(12), color=INK)
+    axes.set_xlabel(drawable(look.x_label), fontproperties=font(10))
+    axes.set_ylabel(drawable(look.y_label), fontproperties=font(10))
     for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
-        label.set_fontproperties(_font(9))
+        label.set_fontproperties(font(9))
     axes.spines[["top", "right"]].set_visible(False)
     if has_grid:
-        axes.grid(visible=True, color=_GRID, linewidth=0.6)
+        axes.grid(visible=True, color=GRID, linewidth=0.6)
         axes.set_axisbelow(True)
     file = io.BytesIO()
     figure.savefig(file, format="png")
