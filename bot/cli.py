@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from bot import catalogue_commands, learning_commands, maintenance
+from bot import catalogue_commands, learning_commands, maintenance, person_commands
 from bot.console import AsJson, configure_logging, err, out, print_json, wired
 from bot.settings import Settings
 from bot.terminal import TerminalChat, typed_lines, utc_now
@@ -102,7 +102,14 @@ def _telegram(parts: Wired) -> None:
     )
     serve = run_webhook if s.webhook_url else run_polling
     err.print("Zhiwei is running; stop it with Ctrl-C.", style="green")
-    asyncio.run(serve(parts.conversation, parts.store, options_))
+    asyncio.run(
+        serve(
+            parts.conversation,
+            parts.store,
+            options_,
+            on_ready=lambda runtime: parts.note_bot_name(runtime.bot.username),
+        )
+    )
 
 
 @app.command()
@@ -112,6 +119,9 @@ def chat(
     ] = None,
     language: Annotated[str, typer.Option(help="zh or en; default is the terminal's.")] = "",
     person: Annotated[str, typer.Option(help="Name of the profile to chat as.")] = "local",
+    lesson: Annotated[
+        str, typer.Option(help="Begin with this lesson (its id), as its link does.")
+    ] = "",
     at: Annotated[
         str, typer.Option(help="Pretend that it is this moment (ISO), for replays.")
     ] = "",
@@ -121,12 +131,21 @@ def chat(
     Examples:
       zhiwei chat
       zhiwei chat --language zh --script demo.txt
+      zhiwei chat --lesson wok-heat
     """
     with wired() as parts:
-        _chat(parts, script=script, language=language, person=person, at=at)
+        _chat(parts, script=script, language=language, person=person, at=at, lesson=lesson)
 
 
-def _chat(parts: Wired, *, script: Path | None, language: str, person: str, at: str = "") -> None:
+def _chat(
+    parts: Wired,
+    *,
+    script: Path | None,
+    language: str,
+    person: str,
+    at: str = "",
+    lesson: str = "",
+) -> None:
     moment = _moment(at) if at else None
     _ready(parts)
     terminal = TerminalChat(
@@ -141,9 +160,9 @@ def _chat(parts: Wired, *, script: Path | None, language: str, person: str, at: 
         clock=(lambda: moment) if moment else utc_now,
     )
     if script is not None:
-        terminal.run(script.read_text(encoding="utf-8-sig").splitlines())
+        terminal.run(script.read_text(encoding="utf-8-sig").splitlines(), lesson=lesson)
     else:
-        terminal.run(typed_lines())
+        terminal.run(typed_lines(), lesson=lesson)
 
 
 def _moment(text: str) -> datetime:
@@ -266,7 +285,8 @@ def serve(
 
 
 catalogue_commands.register(app)
-learning_commands.register(app, catalogue_commands.import_app, catalogue_commands.evaluate_app)
+learning_commands.register(app, catalogue_commands.evaluate_app)
+person_commands.register(app, catalogue_commands.import_app)
 maintenance.register(app)
 
 

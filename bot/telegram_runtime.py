@@ -22,7 +22,7 @@ from telegram.request import HTTPXRequest
 
 from bot.commits import Commits
 from bot.inbox import Inbox
-from bot.messages import FileMessage
+from bot.messages import ButtonPress, Command, FileMessage
 from bot.outage import OutageNotes
 from bot.outbox import Dispatcher, SendError
 from bot.sent_journal import SentJournal
@@ -127,6 +127,8 @@ class TelegramRuntime:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._errands: set[asyncio.Task[Any]] = set()
         self._typing_at: dict[int, float] = {}
+        self._readied: set[str] = set()
+        """Updates whose slow reading is done or under way."""
         self._told_admins_at = float("-inf")
         self._outage = OutageNotes(options.language)
         self._is_stopping = False
@@ -309,8 +311,13 @@ class TelegramRuntime:
         return self.turns.handle(entry)
 
     def _before(self, entry: InboxEntry) -> Awaitable[None] | None:
-        """Fetch the file that a creator sent; nobody else's is looked at."""
-        if '"document"' not in entry.payload or self.turns.has_file(entry):
+        """Fetch the file that a creator sent, and read lessons that a creator's tool needs.
+
+        Both may take seconds; nobody else's updates are looked at.
+        """
+        if '"document"' not in entry.payload:
+            return self._get_ready(entry)
+        if self.turns.has_file(entry):
             return None
         try:
             received = self.turns.reader.read(json.loads(entry.payload), at=entry.received_at)
@@ -322,6 +329,26 @@ class TelegramRuntime:
         ):
             return None
         return self._fetch_file(entry, file, received)
+
+    def _get_ready(self, entry: InboxEntry) -> Awaitable[None] | None:
+        """Prepare a creator's command or press apart from the thread that handles everybody."""
+        may = self._options.creators | self._options.admins
+        if not may or entry.update_id in self._readied:
+            self._readied.discard(entry.update_id)
+            return None
+        try:
+            incoming = self.turns.reader.read(
+                json.loads(entry.payload), at=entry.received_at
+            ).incoming
+        except (ValueError, KeyError, TypeError):
+            return None
+        if not isinstance(incoming, Command | ButtonPress):
+            return None
+        if incoming.sender.numeric_id not in may:
+            return None
+        self._readied.add(entry.update_id)
+        self._on_start(entry)
+        return self._look(lambda: self._conversation.prepare(incoming))
 
     async def _fetch_file(self, entry: InboxEntry, file: FileMessage, received: Received) -> None:
         content, problem = await download(self.bot, received.file_id, received.file_size)

@@ -195,7 +195,7 @@ class UpdateReader:
         is_edit: bool,
     ) -> Incoming | None:
         text = str(message.get("text") or message.get("caption") or "")
-        quoted = str((message.get("reply_to_message") or {}).get("text") or "")
+        quoted = _quoted(message)
         name, is_ours, argument = self._command(text, is_private=is_private)
         if name:
             if not is_ours or is_edit:
@@ -274,6 +274,13 @@ def _without_names(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_without_names(entry) for entry in value]
     return value
+
+
+def _quoted(message: Json) -> str:
+    """Give the words that a message answers: the part that was picked out, else all of them."""
+    answered = message.get("reply_to_message") or {}
+    picked = message.get("quote") or {}
+    return str(picked.get("text") or answered.get("text") or answered.get("caption") or "")
 
 
 def _document(message: Json) -> Json:

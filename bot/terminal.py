@@ -41,9 +41,9 @@ class TerminalChat:
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _run: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
 
-    def run(self, lines: Iterable[str]) -> None:
-        """Greet, answer every line, end at the end of input."""
-        self._handle(self._incoming("/start"))
+    def run(self, lines: Iterable[str], *, lesson: str = "") -> None:
+        """Greet, or open a lesson; answer every line, end at the end of input."""
+        self._handle(self._incoming(f"/start {lesson}".rstrip()))
         for line in lines:
             text = line.rstrip("\r\n")
             if not text.strip():
@@ -102,6 +102,9 @@ class TerminalChat:
                 style = "bold" if span.is_bold else "italic" if span.is_italic else ""
                 text.append(span.text, style="cyan" if span.is_quote else style)
             self.console.print(text)
+        if reply.picture is not None and reply.picture.content:
+            # Drawn cards only repeat the words above; a plot or a QR code is worth its name.
+            self.console.print(Text(f"[{reply.picture.alternative}]", style="dim"))
         if reply.document is not None:
             self.console.print(Text(reply.document.content.decode("utf-8", "replace")))
         for row in reply.buttons:

@@ -203,8 +203,11 @@ def _with_pins(
     if not only.any():
         return list(hits)
     pinned = matcher.match(query, eligible=only, top_k=int(only.sum())).hits
+    # Words are measured against the other items, so a score among pins alone says less.
+    among_all = {hit.item_id: hit for hit in hits}
     ids = {hit.item_id for hit in pinned}
-    return [*pinned, *(hit for hit in hits if hit.item_id not in ids)]
+    first = [among_all.get(hit.item_id, hit) for hit in pinned]
+    return [*first, *(hit for hit in hits if hit.item_id not in ids)]
 
 
 def _hidden(
