@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from bot.json_values import finite
 from bot.redaction import install_redaction
 from bot.settings import load_settings
 from bot.wiring import Wired
@@ -92,8 +93,8 @@ def wired() -> Iterator[Wired]:
 
 
 def print_json(value: object) -> None:
-    """One JSON document on standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    """One JSON document on standard output; NaN becomes null."""
+    sys.stdout.write(json.dumps(finite(value), ensure_ascii=False, default=str) + "\n")
 
 
 def configure_logging(*, verbose: bool) -> None:

@@ -4,33 +4,55 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bot.wiring import Wired, read_catalogue
-from data.catalogue import ItemId
+from bot.catalogue_files import read_catalogue
+from data.engagement import REPLY_WINDOW, Measure, clustered_mean
 from data.errors import InvalidInput
-from data.events import ConsentKind, ReplyKind, UserKey
+from data.events import ConsentKind, ReplyKind, SlateId
 from data.model_registry import ModelRegistry, ModelRow
+from data.store import EventStore
 from recommender.evaluation import Estimate, cascade, per_position
 from recommender.features import FEATURES, Background, category_transfer
 from recommender.learned_scorer import LearnedScorer, learned_weight
+from recommender.live_calibration import Calibration, live_calibration
 from recommender.logged import LoggedSlates, logged_slates, placings, slate_log
 from recommender.model_card import model_card, reliability_plot
 from recommender.policy import parameters_for
 from recommender.predictor import LearnedPredictor, load
-from recommender.profile import fold_profile, standing
-from recommender.promotion import Gate, RewardModel, gate
+from recommender.profile import standing
+from recommender.promotion import DOUBLY_ROBUST_FROM, Gate, RewardModel, gate
 from recommender.rescoring import rescored
 from recommender.scoring import MatchScorer
-from recommender.training import as_json, train
+from recommender.training import MIN_LABELLED, MIN_LIKED, as_json, train
+
+if TYPE_CHECKING:
+    from bot.wiring import Wired
+    from data.history import Frames
 
 MIN_CROWD = 50
 """People; below that nobody's kind can be told from the others'."""
+
+
+MOST_CHECKED = 400
+"""Slates on which the calibration in force is looked at."""
+
+
+class TooLittleToLearn(InvalidInput):
+    """Too few answers of people who agreed that we learn from them."""
+
+    def __init__(self, n_labelled: int, n_liked: int) -> None:
+        """Tell how many there are."""
+        super().__init__(
+            f"{n_labelled} labelled impressions with {n_liked} likes; learning needs at least "
+            f"{MIN_LABELLED} and {MIN_LIKED} of people who agreed to it. Until then the match "
+            "score ranks"
+        )
+        self.n_labelled, self.n_liked = n_labelled, n_liked
 
 
 def read_log(parts: Wired, *, at: datetime) -> LoggedSlates:
@@ -110,9 +132,13 @@ def train_from_store(
     """Train, judge, write model, card and plot, and register the model in shadow.
 
     Raises:
-        InvalidInput: there is too little to learn from.
+        TooLittleToLearn: fewer labelled impressions or likes than learning needs.
+        InvalidInput: there is too little before or after the split.
     """
     log = read_log(parts, at=at)
+    rows = log.impressions()
+    if len(rows) < MIN_LABELLED or rows.labels.sum() < MIN_LIKED:
+        raise TooLittleToLearn(len(rows), int(rows.labels.sum()))
     in_force, n_in_force = active_predictor(registry)
     trained = train(log, seed=seed, in_force=in_force, tell=parts.tell)
     verdict = _judge(
@@ -192,7 +218,22 @@ def evaluate_from_store(
     Raises:
         InvalidInput: the policy is unknown, or there are no slates of consenting people.
     """
-    log = read_log(parts, at=at)
+    return evaluate_log_of(parts, registry, read_log(parts, at=at), policy, rng=rng)
+
+
+def evaluate_log_of(
+    parts: Wired,
+    registry: ModelRegistry,
+    log: LoggedSlates,
+    policy: str,
+    *,
+    rng: np.random.Generator,
+) -> dict[str, Estimate]:
+    """The same over slates that were read already.
+
+    Raises:
+        InvalidInput: the policy is unknown, or the log is empty.
+    """
     if not len(log):
         raise InvalidInput(
             "no slate of people who agreed to learning has its reply window behind it; "
@@ -225,118 +266,81 @@ def evaluate_from_store(
     return {estimate.method: estimate for estimate in found}
 
 
-def profile_figures(parts: Wired, user_key: UserKey, *, at: datetime) -> dict[str, Any]:
-    """What is known of a person, as JSON values: interests, habits, constraints."""
-    store = parts.store
-    catalogue, _ = read_catalogue(parts.settings)
-    facts = store.facts(user_key, at=at)
-    replies = store.replies(user_key=user_key)
-    impressions = store.impressions(user_key=user_key)
-    profile = fold_profile(user_key, facts=facts, impressions=impressions, replies=replies, at=at)
-    by_id = catalogue.items_by_id
-    by_category: Counter[str] = Counter()
-    by_tag: Counter[str] = Counter()
-    for item_id, history in profile.history.items():
-        if item_id in by_id:
-            by_category[by_id[item_id].category] += round(history.affinity * 100)
-            by_tag.update(dict.fromkeys(by_id[item_id].tags, round(history.affinity * 100)))
-    bought = [r for r in replies if r.kind is ReplyKind.PURCHASE and r.item_id is not None]
-    units = Counter(r.item_id for r in bought)
-    prices = [p for r in bought if (p := _price(by_id.get(r.item_id or ItemId("")))) is not None]
-    acts = [r.at for r in replies]
-    return {
-        "user_key": user_key,
-        "facts": [
-            {
-                "kind": f.kind,
-                "value": f.value,
-                "since": f.at.date().isoformat(),
-                "source": f.source,
-            }
-            for f in facts
-        ],
-        "n_shown": len(impressions),
-        "n_replies": profile.n_replies,
-        "categories": _affinities(by_category),
-        "tags": _affinities(by_tag),
-        "n_bought": len(bought),
-        "bought_again": [
-            {"item_id": item_id, "times": n} for item_id, n in units.most_common() if n > 1
-        ],
-        "mean_price_bought": float(sum(prices) / len(prices)) if prices else None,
-        "hours": dict(Counter(moment.hour for moment in acts).most_common(3)),
-        "weekdays": dict(Counter(moment.isoweekday() for moment in acts).most_common(3)),
-        "searches": [r.text for r in replies if r.kind is ReplyKind.TEXT and r.value == "search"][
-            -5:
-        ],
-        "sources": dict(Counter(r.source for r in replies)),
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhatIf:
+    """What a policy would have earned by our log."""
+
+    policy: str
+    n_slates: int
+    served: Measure
+    """Like rate of a placement under the policies that served, by people."""
+    estimate: Estimate
+    """The one to go by: doubly robust from 2 000 slates on, SNIPS below."""
+    others: tuple[Estimate, ...]
 
 
-def _price(item: Any) -> Decimal | None:
-    return item.price if item is not None else None
+def what_if(parts: Wired, registry: ModelRegistry, policy: str, *, at: datetime) -> WhatIf | None:
+    """Estimate a policy and say what it is to be compared with; None while there is no log.
+
+    Raises:
+        InvalidInput: the policy is unknown.
+        ModelError: a model file is missing or damaged.
+    """
+    log = read_log(parts, at=at)
+    if not len(log):
+        return None
+    found = evaluate_log_of(parts, registry, log, policy, rng=np.random.default_rng(0))
+    name = "dr-per-position" if len(log) >= DOUBLY_ROBUST_FROM else "snips-per-position"
+    rows = log.impressions()
+    return WhatIf(
+        policy=policy,
+        n_slates=len(log),
+        served=clustered_mean(rows.labels, rows.users),
+        estimate=found.pop(name),
+        others=tuple(found.values()),
+    )
 
 
-def _affinities(counts: Counter[str]) -> list[dict[str, Any]]:
-    return [
-        {"name": name, "affinity": value / 100} for name, value in counts.most_common(5) if value
+def calibration_in_force(
+    store: EventStore, registry: ModelRegistry, frames: Frames, *, at: datetime
+) -> Calibration | None:
+    """Compare what the model in force promised with what came, on an even selection of its slates.
+
+    Only slates count that it served to people who agreed to learning, and whose reply window is over.
+
+    Args:
+        store: Gives the slates with their features as served.
+        registry: Knows the model in force.
+        frames: The period.
+        at: Now.
+
+    Raises:
+        ModelError: the model file is missing or damaged.
+    """
+    predictor, _ = active_predictor(registry)
+    if predictor is None:
+        return None
+    names = frames.names
+    agreed = [names.code_of(key) for key in store.consenting_users(ConsentKind.LEARN_FROM_ANSWERS)]
+    slates, shown = frames.slates, frames.impressions
+    served = slates["slate"][
+        (slates["model"] == names.code_of(predictor.version)) & slates["user"].isin(agreed)
     ]
-
-
-_LABELS = {
-    "en": {
-        "nothing": "Nothing is stored about this person.",
-        "facts": "Told us: {}",
-        "shown": "Shown {} items, {} answers",
-        "likes": "Likes: {}",
-        "dislikes": "Does not like: {}",
-        "bought": "Bought {} times, mean price {}",
-        "again": "Buys again: {}",
-        "times": "Mostly active: {} (UTC)",
-        "searches": "Searched for: {}",
-        "sources": "From: {}",
-    },
-    "zh": {
-        "nothing": "没有保存这个人的任何信息。",
-        "facts": "本人告知：{}",
-        "shown": "看过 {} 件商品，回应 {} 次",
-        "likes": "喜欢：{}",
-        "dislikes": "不喜欢：{}",
-        "bought": "购买 {} 次，平均价格 {}",
-        "again": "会回购：{}",
-        "times": "常在这些时间：{}（UTC）",
-        "searches": "搜索过：{}",
-        "sources": "来源：{}",
-    },
-}
-
-
-def describe_profile(figures: dict[str, Any], *, language: str) -> list[str]:
-    """The figures in sentences, in Chinese or English."""
-    label = _LABELS["zh" if language == "zh" else "en"]
-    if not (figures["facts"] or figures["n_shown"] or figures["n_replies"]):
-        return [label["nothing"]]
-    lines: list[str] = []
-    if figures["facts"]:
-        told = "; ".join(f"{f['kind']} {f['value']} ({f['since']})" for f in figures["facts"])
-        lines.append(label["facts"].format(told))
-    lines.append(label["shown"].format(figures["n_shown"], figures["n_replies"]))
-    known = [*figures["categories"], *figures["tags"]]
-    for key, sign in (("likes", 1), ("dislikes", -1)):
-        names = [a["name"] for a in known if a["affinity"] * sign > 0]
-        if names:
-            lines.append(label[key].format(", ".join(names)))
-    if figures["n_bought"]:
-        mean = figures["mean_price_bought"]
-        shown = "?" if mean is None else f"{mean:.2f}"
-        lines.append(label["bought"].format(figures["n_bought"], shown))
-    if figures["bought_again"]:
-        again = ", ".join(f"{b['item_id']} x{b['times']}" for b in figures["bought_again"])
-        lines.append(label["again"].format(again))
-    if figures["hours"]:
-        lines.append(label["times"].format(", ".join(f"{hour}:00" for hour in figures["hours"])))
-    if figures["searches"]:
-        lines.append(label["searches"].format(", ".join(figures["searches"])))
-    if figures["sources"]:
-        lines.append(label["sources"].format(", ".join(figures["sources"])))
-    return lines
+    shown = shown[shown["slate"].isin(served) & (shown["at"] <= at - REPLY_WINDOW)]
+    ids = shown["slate"].drop_duplicates().to_numpy()
+    if len(ids) > MOST_CHECKED:
+        ids = ids[np.unique(np.linspace(0, len(ids) - 1, MOST_CHECKED).astype(int))]
+    shown = shown[shown["slate"].isin(ids)]
+    came = {
+        (SlateId(slate), int(position)): (bool(liked), int(user))
+        for slate, position, liked, user in zip(
+            shown["slate"], shown["position"], shown["liked"], shown["user"], strict=True
+        )
+    }
+    records = (store.slate(SlateId(slate_id)) for slate_id in ids)
+    return live_calibration(
+        (record for record in records if record is not None),
+        came,
+        predictor,
+        rng=np.random.default_rng(0),
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections import OrderedDict
 from dataclasses import asdict, dataclass
@@ -10,13 +9,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from bot.engine import Engine
 from bot.engine_room import NO_ENCODER
+from bot.json_values import finite
+from data.catalogue import ItemId
 from data.history import Frames, History, Subject
 from data.store import Backlog, EventStore
-from data.summary import Summary, summarise
+from data.summary import Similarities, Summary, summarise
 from recommender.live_calibration import Calibration
+
+Floats = npt.NDArray[np.float64]
 
 PERIODS: dict[str, timedelta | None] = {
     "7d": timedelta(days=7),
@@ -26,6 +30,34 @@ PERIODS: dict[str, timedelta | None] = {
 }
 _FRESH = timedelta(seconds=30)
 _MOST = 8
+_COMPARED_AT_ONCE = 2_000
+"""Catalogues up to this size are compared whole, once for each index."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """The system behind the figures."""
+
+    item_ids: tuple[ItemId, ...]
+    unknown_allergens: float
+    """Share of items whose label says nothing of at least one of the 14."""
+    policy: str
+    encoder: str
+    index: str
+    similarities: Similarities | None = None
+
+    @classmethod
+    def of(cls, engine: Engine, *, encoder: str = "") -> State:
+        """That of an engine; `encoder` names the one of its vectors when the engine runs without."""
+        name = encoder or engine.model_name
+        return cls(
+            item_ids=tuple(item.item_id for item in engine.catalogue),
+            unknown_allergens=unknown_share(engine.table.states),
+            policy=f"{engine.recommender.policy.name} {engine.recommender.policy.version}",
+            encoder=name,
+            index=engine.matcher.version,
+            similarities=engine.matcher.similarities if name != NO_ENCODER else None,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +68,6 @@ class Overview:
     subject: Subject | None
     summary: Summary
     unknown_allergens: float
-    """Share of items whose label says nothing of at least one of the 14."""
     safety_violations: int
     backlog: Backlog
     policy: str
@@ -57,6 +88,7 @@ class Board:
         self._kept: OrderedDict[tuple[str, Subject | None], tuple[datetime, Summary]] = (
             OrderedDict()
         )
+        self._cosines: tuple[str, Floats] | None = None
 
     def frames(self, store: EventStore, period: str, *, at: datetime) -> tuple[Frames, Frames]:
         """The frames of the period and those of all time."""
@@ -68,7 +100,7 @@ class Board:
     def summary(
         self,
         store: EventStore,
-        engine: Engine,
+        state: State,
         period: str,
         *,
         at: datetime,
@@ -82,26 +114,30 @@ class Board:
             return known[1]
         frames, whole = self.frames(store, period, at=at)
         summary = summarise(
-            frames,
-            whole,
-            [item.item_id for item in engine.catalogue],
-            at=at,
-            subject=subject,
-            similarities=(
-                engine.matcher.similarities if engine.model_name != NO_ENCODER else None
-            ),
-        )
+            frames, whole, state.item_ids, at=at, subject=subject,
+            similarities=self._similarities(state),
+        )  # fmt: skip
         with self._lock:
             self._kept[key] = (at, summary)
             while len(self._kept) > _MOST:
                 self._kept.popitem(last=False)
         return summary
 
+    def _similarities(self, state: State) -> Similarities | None:
+        """Compare a catalogue of usual size once, since every period asks for the same pairs."""
+        compare, n_items = state.similarities, len(state.item_ids)
+        if compare is None or n_items > _COMPARED_AT_ONCE:
+            return compare
+        if self._cosines is None or self._cosines[0] != state.index:
+            self._cosines = (state.index, compare(np.arange(n_items)))
+        cosines = self._cosines[1]
+        return lambda rows: cosines[np.ix_(rows, rows)]
+
 
 def overview(
     board: Board,
     store: EventStore,
-    engine: Engine,
+    state: State,
     period: str,
     *,
     at: datetime,
@@ -114,7 +150,7 @@ def overview(
     Args:
         board: Keeps what was read.
         store: The event store.
-        engine: The engine in force.
+        state: The system in force.
         period: One of `PERIODS`.
         at: Now.
         subject: Narrows the summary to one lesson or item.
@@ -125,21 +161,24 @@ def overview(
     return Overview(
         period=period,
         subject=subject,
-        summary=board.summary(store, engine, period, at=at, subject=subject),
-        unknown_allergens=unknown_share(engine),
+        summary=board.summary(store, state, period, at=at, subject=subject),
+        unknown_allergens=state.unknown_allergens,
         safety_violations=store.safety_violations(since=at - length if length else None),
         backlog=store.backlog(at=at),
-        policy=f"{engine.recommender.policy.name} {engine.recommender.policy.version}",
-        encoder=engine.model_name,
-        index=engine.matcher.version,
+        policy=state.policy,
+        encoder=state.encoder,
+        index=state.index,
         predictor=predictor,
         calibration=calibration,
     )
 
 
-def unknown_share(engine: Engine) -> float:
-    """Share of items whose label says nothing of at least one of the 14 allergens."""
-    states = engine.table.states
+def unknown_share(states: npt.NDArray[np.integer[Any]]) -> float:
+    """Share of items whose label says nothing of at least one of the 14 allergens.
+
+    Args:
+        states: (n_items, 14) as `CatalogueTable.states`; 0 is unknown.
+    """
     return float(np.mean((states == 0).any(axis=1))) if len(states) else 0.0
 
 
@@ -177,16 +216,3 @@ def _fields(record: Any) -> dict[str, Any]:
         for name in record.__dataclass_fields__
         for value in [getattr(record, name)]
     }
-
-
-def finite(value: Any) -> Any:
-    """The value with None in place of NaN and infinity, which JSON does not have."""
-    if isinstance(value, float | np.floating):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, np.integer):
-        return int(value)
-    if isinstance(value, dict):
-        return {str(k): finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(v) for v in value]
-    return value

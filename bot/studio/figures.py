@@ -11,7 +11,7 @@ import pandas as pd
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from bot.overview import PERIODS, Board, Overview, overview
+from bot.overview import PERIODS, Board, Overview, State, overview
 from bot.plots import Look, bar_plot, line_plot, triangle_plot
 from bot.studio.visit import Visit
 from data.catalogue import ItemId, LessonId
@@ -86,12 +86,12 @@ def _period(visit: Visit) -> str:
 
 
 def _overview(visit: Visit, period: str) -> Overview:
-    return overview(visit.studio.remembered(Board), visit.store, visit.engine, period, at=visit.at)
+    return overview(visit.studio.remembered(Board), visit.store, State.of(visit.engine), period, at=visit.at)
 
 
 def _summary(visit: Visit, period: str) -> Summary:
     board: Board = visit.studio.remembered(Board)
-    return board.summary(visit.store, visit.engine, period, at=visit.at)
+    return board.summary(visit.store, State.of(visit.engine), period, at=visit.at)
 
 
 def percent(value: float | None) -> str:

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 
 from bot.learning import (
-    describe_profile,
     evaluate_from_store,
     judge_model,
     open_scorer,
-    profile_figures,
     train_from_store,
 )
+from bot.person_figures import describe_profile, profile_figures
 from bot.settings import Settings
 from bot.wiring import Wired, read_catalogue
 from data.errors import InvalidInput, ModelError
