@@ -1,8 +1,8 @@
 """Copies of the event store: taken while it runs, verified, put in place in one step; and back.
 
-An erasure that a backup does not know of is kept by the live store as a tombstone; a restore
-carries it over and applies it. A machine lost together with its live store loses the tombstones
-since the last backup, so keep backups for at most 30 days and take them often.
+An erasure that a backup does not know of is kept as a tombstone, in the live store and in a ledger
+beside it; a restore carries both over and applies them. So a database that is damaged or gone forgets
+nobody's erasure. A disk that is lost as a whole takes the ledger along, unless it was copied away.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from data.erasure_ledger import ErasureLedger, Tombstone
 from data.errors import InvalidInput, StoreError
 from data.file_lock import sole_use
 from data.sqlite_connection import SqliteFile
@@ -92,7 +93,7 @@ def restore(
         safety_copy, tombstones = _set_aside(database, key, at=at)
         restored = SqliteEventStore(unfinished, key=key)
         try:
-            restored.add_tombstones(tombstones)
+            restored.add_tombstones([*tombstones, *ErasureLedger(database).read()])
             n_erased = restored.replay_erasures()
         finally:
             restored.close()
@@ -104,7 +105,7 @@ def restore(
 
 def _set_aside(
     database: Path, key: str | None, *, at: datetime
-) -> tuple[Path | None, list[tuple[str, str, str, str]]]:
+) -> tuple[Path | None, list[Tombstone]]:
     if not database.exists():
         return None, []
     copy = database.with_name(f"{database.name}.before-{_stamp(at)}-{secrets.token_hex(2)}")

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
+from data.erasure_ledger import ErasureLedger, Tombstone
 from data.events import UserKey
 from data.personal_data import PERSONAL_TABLES, Erasure, PersonalTable, hashed_key
 from data.sqlite_connection import SqliteFile
@@ -35,6 +36,8 @@ class ErasureTables:
     """What the store owes to a person, and what time takes by itself."""
 
     _file: SqliteFile
+    _ledger: ErasureLedger | None
+    """None for a store in memory, which no backup outlives."""
     _text_retention_days: int
     _event_retention_days: int
 
@@ -54,6 +57,9 @@ class ErasureTables:
                 "INSERT INTO erasures (receipt_id, at, salt, hashed_key) VALUES (?, ?, ?, ?)",
                 (receipt_id, to_text(at), salt, hashed_key(salt, user_key)),
             )
+            if self._ledger is not None:
+                # Before the commit: rather a tombstone without an erasure than the reverse.
+                self._ledger.add(self.tombstones())
         self._file.shrink_log()
         return ErasureReceipt(receipt_id=receipt_id, at=at, removed=tuple(removed))
 
@@ -76,12 +82,12 @@ class ErasureTables:
             self._file.shrink_log()
         return n_removed
 
-    def tombstones(self) -> list[tuple[str, str, str, str]]:
+    def tombstones(self) -> list[Tombstone]:
         """Give (receipt id, moment, salt, hashed key) of every erasure, for another copy."""
         _, rows = self._file.read_columns("SELECT receipt_id, at, salt, hashed_key FROM erasures")
         return [(str(a), str(b), str(c), str(d)) for a, b, c, d in rows]
 
-    def add_tombstones(self, tombstones: Iterable[tuple[str, str, str, str]]) -> int:
+    def add_tombstones(self, tombstones: Iterable[Tombstone]) -> int:
         """Take over tombstones of another copy; gives how many were new."""
         return self._file.write_many(
             "INSERT INTO erasures (receipt_id, at, salt, hashed_key) VALUES (?, ?, ?, ?) "

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.catalogue import ItemId, LessonId
+from data.erasure_ledger import ErasureLedger
 from data.events import (
     CreatorRule,
     Impression,
@@ -63,6 +64,7 @@ class SqliteEventStore(PeopleTables, BoxTables, ErasureTables):
         self._file = SqliteFile(
             path, key=key, busy_timeout_seconds=busy_timeout_seconds, lock=lock
         )
+        self._ledger = None if self._file.is_memory else ErasureLedger(Path(path))
         self._text_retention_days = text_retention_days
         self._event_retention_days = event_retention_days
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from data.backup import back_up, restore
+from data.erasure_ledger import ErasureLedger
 from data.errors import InvalidInput, StoreError
 from data.events import Reply
 from data.sqlite_store import SqliteEventStore
@@ -88,6 +89,74 @@ def test_whoever_was_forgotten_after_the_backup_stays_forgotten(
 
     assert receipt.n_erased == 1
     assert reply_ids(database) == ["of bob"]
+
+
+@pytest.mark.parametrize("loss", ["damaged", "gone"])
+def test_whoever_was_forgotten_stays_forgotten_although_the_database_is_lost(
+    database: Path, a_reply: AReply, tmp_path: Path, now: datetime, loss: str
+) -> None:
+    store = SqliteEventStore(database)
+    store.record_reply(a_reply("of ada"))
+    store.record_reply(a_reply("of bob", user_key="bob"))
+    saved = back_up(database, tmp_path / "copy.db", at=now).path
+    store.forget("ada", at=now + timedelta(hours=1))
+    store.close()
+    for file in database.parent.glob("events.db-*"):
+        file.unlink()
+    if loss == "damaged":
+        database.write_bytes(b"rubbish" * 1000)
+    else:
+        database.unlink()
+
+    receipt = restore(saved, database, at=now + timedelta(hours=2))
+
+    assert receipt.n_erased == 1
+    assert reply_ids(database) == ["of bob"]
+    # And the restored database knows it from now on, whatever becomes of the ledger.
+    after = SqliteEventStore(database)
+    assert len(after.tombstones()) == 1
+    after.close()
+
+
+def test_the_ledger_of_erasures_names_nobody_and_is_private(
+    database: Path, a_reply: AReply, now: datetime
+) -> None:
+    store = SqliteEventStore(database)
+    store.record_reply(a_reply("r", user_key="a-very-telling-key"))
+    store.forget("a-very-telling-key", at=now)
+    store.close()
+    ledger = ErasureLedger(database)
+
+    assert len(ledger.read()) == 1
+    assert b"telling" not in ledger.path.read_bytes()
+    assert stat.S_IMODE(ledger.path.stat().st_mode) == 0o600
+
+
+def test_a_torn_line_of_the_ledger_costs_neither_the_lines_before_nor_the_next(
+    database: Path, now: datetime
+) -> None:
+    ledger = ErasureLedger(database)
+    first, second = ("r1", now.isoformat(), "s", "h1"), ("r2", now.isoformat(), "s", "h2")
+    ledger.add([first])
+    with ledger.path.open("ab") as file:
+        file.write(b'["torn", "20')
+
+    ledger.add([first, second])
+
+    assert ledger.read() == [first, second]
+
+
+def test_who_cannot_be_remembered_as_forgotten_is_not_said_to_be_erased(
+    sqlite_store: SqliteEventStore, a_reply: AReply, now: datetime
+) -> None:
+    sqlite_store.record_reply(a_reply("of ada"))
+    ErasureLedger(Path(sqlite_store.path)).path.mkdir()
+
+    with pytest.raises(StoreError, match="erased"):
+        sqlite_store.forget("ada", at=now)
+
+    assert [reply.reply_id for reply in sqlite_store.replies()] == ["of ada"]
+    assert sqlite_store.tombstones() == []
 
 
 def test_a_live_store_is_not_replaced(

@@ -98,6 +98,58 @@ def test_every_column_that_can_name_a_person_has_its_rules(sqlite_store: SqliteE
     assert covered - found == set()
 
 
+IMPERSONAL_TABLES = {
+    "erasures": "salted hashes only",
+    "settings": "the salt; nothing of anybody",
+    "safety_violations": "which item was stopped, not for whom",
+    "_sqlite_migrations": "which versions of the schema were applied",
+}
+"""Tables without rules, each with why nobody is in it. A new table goes here or gets its rules."""
+
+
+def tables(store: SqliteEventStore) -> set[str]:
+    rows = store._file.read("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    return {str(row["name"]) for row in rows}
+
+
+def test_every_table_has_rules_or_a_reason_to_need_none(sqlite_store: SqliteEventStore) -> None:
+    ruled = {rules.table for rules in PERSONAL_TABLES}
+
+    assert ruled.isdisjoint(IMPERSONAL_TABLES)
+    assert tables(sqlite_store) == ruled | IMPERSONAL_TABLES.keys()
+
+
+def test_after_an_erasure_no_cell_of_any_table_holds_anything_of_the_person(
+    sqlite_store: SqliteEventStore,
+    now: datetime,
+    a_slate: Make,
+    a_reply: Make,
+    an_update: Make,
+    a_message: Make,
+) -> None:
+    for user_key in ("ada", "bob"):
+        fill(sqlite_store, user_key, now, a_slate, a_reply, an_update, a_message)
+
+    def cells_with(words: tuple[str, ...]) -> set[tuple[str, str]]:
+        found = set()
+        for table in tables(sqlite_store):
+            for row in sqlite_store._file.read(f'SELECT * FROM "{table}"'):
+                for column, value in row.items():
+                    # Ids of updates and messages stay, so that repeats are still recognised.
+                    if column in {"update_id", "outbox_id", "judgement_id"}:
+                        continue
+                    if any(word in str(value) for word in words):
+                        found.add((table, column))
+        return found
+
+    before = cells_with(("ada", "5001"))
+    sqlite_store.forget("ada", at=now)
+
+    assert {table for table, _ in before} >= {r.table for r in PERSONAL_TABLES} - {"audits"}
+    assert cells_with(("ada", "5001")) == set()
+    assert cells_with(("bob", "6002"))
+
+
 def test_every_rule_says_how_long_rows_stay() -> None:
     assert [rules.table for rules in PERSONAL_TABLES if not rules.retention] == []
 
