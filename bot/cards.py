@@ -51,7 +51,7 @@ def picture_of(cards: Sequence[Card]) -> bytes:
     return slate_card(tuple(cards))
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=256)
 def item_card(card: Card, *, width: int = WIDTH) -> bytes:
     """Give the card of an item as PNG; the height is two thirds of the width."""
     image = _drawn(card)
@@ -84,7 +84,7 @@ def banner() -> bytes:
     return _png(_reduced(image))
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=96)
 def _row(card: Card) -> Image.Image:
     """One item of a slate: its look at the left, its words at the right, in the common palette."""
     colour, shape = _LOOKS.get(card.category, _OTHER)
