@@ -24,7 +24,7 @@ from bot.turn import Services
 from bot.understanding.meaning import Intent, Interpreter, Meaning
 from bot.understanding.understand import Understander
 from bot.wiring import build_engine
-from data.catalogue import Catalogue
+from data.catalogue import Catalogue, Lesson
 from data.events import SlateId, UserKey
 from data.importing import read_items, read_lessons
 from data.memory_store import InMemoryEventStore
@@ -103,12 +103,12 @@ def understander() -> Interpreter:
     return Understander(bundled())
 
 
-_ENGINES: dict[tuple[str, str, int], Engine] = {}
+_ENGINES: dict[tuple[str, str, tuple[Lesson, ...]], Engine] = {}
 
 
 def engine_over(catalogue: Catalogue, embedder: Embedder) -> Engine:
     """An engine over a freshly built index; built once per catalogue and embedder."""
-    key = (catalogue.version, embedder.fingerprint, len(catalogue.lessons))
+    key = (catalogue.version, embedder.fingerprint, catalogue.lessons)
     if key not in _ENGINES:
         with tempfile.TemporaryDirectory() as folder:
             snapshots = SnapshotFolder(Path(folder))
