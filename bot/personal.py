@@ -1,4 +1,4 @@
-"""A person's own data: see it, correct it, take it along, have it erased; and the three switches."""
+"""A person's own data: see it, correct it, take it along, have it erased; and the switches."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import replace
 from bot.describing import fact_words
 from bot.messages import Button, Document, Reply, Rich, plain
 from bot.picturing import OFF, wants_pictures
+from bot.support_receipts import last_day, receipt_for
 from bot.turn import SESSION, Turn
 from bot.wording import Words
 from data.catalogue import ItemId
@@ -49,6 +50,10 @@ def show_profile(turn: Turn) -> Reply:
     if turn.services.has_pictures:
         state = words("switch.on" if wants_pictures(turn) else "switch.off")
         rich.line(words("me.switch", name=words("switch.pictures"), state=state))
+    receipt = receipt_for(turn.services.signer.secret, turn.sender.user_key, at=turn.at)
+    if receipt:
+        rich.line()
+        rich.line(words("me.receipt", receipt=receipt, day=words.day(last_day(turn.at))))
     buttons.append(
         (
             turn.button("button.settings", "settings", ""),
@@ -69,7 +74,7 @@ def _names(turn: Turn, item_ids: tuple[ItemId, ...]) -> str:
 
 
 def settings(turn: Turn) -> Reply:
-    """The three switches and the language, edited in place."""
+    """The three switches, the pictures and the language, edited in place."""
     words = turn.words
     rich = Rich().line(words("settings.heading"), bold=True)
     buttons: list[tuple[Button, ...]] = []
