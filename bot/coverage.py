@@ -94,12 +94,7 @@ class Maps:
     ) -> CoverageMap:
         """The map of a course; made at the first look, which reads every lesson of it."""
         lessons = lessons_of(engine.catalogue.lessons, course)
-        key = (
-            engine.matcher.version,
-            tuple(lesson.lesson_id for lesson in lessons),
-            tuple(sorted((r.lesson_id, r.item_id, str(r.kind)) for r in rules)),
-            at.date(),
-        )
+        key = _key(engine, lessons, rules, at)
         with self._lock:
             known = self._by_key.get(key)
         if known is not None:
@@ -110,3 +105,21 @@ class Maps:
             while len(self._by_key) > _MOST_MAPS:
                 self._by_key.popitem(last=False)
         return found
+
+    def knows(
+        self, engine: Engine, course: str, rules: Sequence[CreatorRule], *, at: datetime
+    ) -> bool:
+        """Whether a look at the course takes no time."""
+        lessons = lessons_of(engine.catalogue.lessons, course)
+        return _key(engine, lessons, rules, at) in self._by_key
+
+
+def _key(
+    engine: Engine, lessons: Sequence[Lesson], rules: Sequence[CreatorRule], at: datetime
+) -> tuple[object, ...]:
+    return (
+        engine.matcher.version,
+        tuple(lesson.lesson_id for lesson in lessons),
+        tuple(sorted((r.lesson_id, r.item_id, str(r.kind)) for r in rules)),
+        at.date(),
+    )
