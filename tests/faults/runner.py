@@ -15,10 +15,13 @@ import shutil
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from sqlite_utils.utils import sqlite3
 
 from bot.buttons import user_key_for
 from data.sqlite_store import SqliteEventStore
@@ -26,7 +29,15 @@ from data.store import MessageClass, OutboxEntry
 from tests.fake_telegram.faults import Fault
 from tests.fake_telegram.people import Person
 from tests.fake_telegram.server import FakeTelegram
-from tests.faults.world import SECRET
+from tests.faults.trouble import (
+    BROKEN,
+    FULL,
+    UNREADABLE,
+    UNSYNCED,
+    Trouble,
+    trouble_in,
+)
+from tests.faults.world import READY, SECRET
 
 ROOT = Path(__file__).parents[2]
 N_PEOPLE = 6
@@ -38,18 +49,42 @@ SETTLE_SECONDS = 600.0
 class Nursery:
     """A process that forks bots quickly; the bots are killed by their own ids."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, trouble: Trouble, ready_folder: Path
+    ) -> None:
         self._process = process
+        self._ready_folder = ready_folder
+        self.trouble = trouble
+        """What can go wrong around a bot."""
 
-    async def start(self, telegram: FakeTelegram, database: Path) -> int:
+    async def start(
+        self, telegram: FakeTelegram, database: Path, *, health_port: int | None = None
+    ) -> int:
         """Start a bot and give its process id."""
         asked = {"api_root": telegram.api_root, "token": telegram.token}
-        return int(await self._ask(asked | {"database": str(database)}))
+        return int(
+            await self._ask(asked | {"database": str(database), "health_port": health_port})
+        )
 
     async def kill(self, pid: int, *, how: signal.Signals = signal.SIGKILL) -> int:
         """Send a signal and wait for the end; gives the exit code, negative for a signal."""
         os.kill(pid, how)
         return int(await self._ask({"reap": pid}))
+
+    async def until_up(self, pid: int) -> None:
+        """Wait until a bot is up."""
+        async with asyncio.timeout(STUCK_SECONDS):
+            while not self._was_up(pid):
+                await asyncio.sleep(0.02)
+
+    def _was_up(self, pid: int) -> bool:
+        return (self._ready_folder / f"ready-{pid}").exists()
+
+    def died_by_itself(self, pid: int) -> bool:
+        """Whether a bot that had been up ended although nobody told it to."""
+        # After the name, which may hold spaces: the state; Z is ended and not reaped yet.
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state == "Z" and self._was_up(pid)
 
     async def _ask(self, asked: dict[str, object]) -> int:
         assert self._process.stdin is not None
@@ -59,18 +94,23 @@ class Nursery:
 
 
 @contextlib.asynccontextmanager
-async def nursery() -> AsyncIterator[Nursery]:
-    """Run a nursery for the length of the block."""
+async def nursery(folder: Path) -> AsyncIterator[Nursery]:
+    """Run a nursery for the length of the block; its bots' databases lie in `folder`."""
+    databases = folder / "databases"
+    beside = folder / "switches"
+    databases.mkdir()
+    trouble = trouble_in(databases, beside=beside)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "tests.faults.world",
         cwd=ROOT,
+        env=os.environ | trouble.environment | {READY: str(beside)},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
     try:
-        yield Nursery(process)
+        yield Nursery(process, trouble, beside)
     finally:
         assert process.stdin is not None
         process.stdin.close()
@@ -89,12 +129,15 @@ class Tally:
     promotions_twice: int = 0
     unclear: int = 0
     """Answers of Telegram that were lost or broken on purpose; each may double one message."""
+    troubles: Counter[str] = field(default_factory=Counter)
+    """What broke around the bot, by its kind."""
     problems: list[str] = field(default_factory=list)
 
     def add(self, other: Tally) -> None:
         for name in ("runs", "messages", "answers", "lost", "duplicates", "promotions_twice"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.unclear += other.unclear
+        self.troubles += other.troubles
         self.problems += other.problems
 
     def line(self) -> str:
@@ -115,6 +158,8 @@ class Batch:
         self.promotions: Counter[str] = Counter()
         self.tally = Tally()
         self.is_ordered = True
+        self.wrong_by = timedelta(0)
+        """How wrong the bot's clock is."""
         self._n_texts = 0
         self._faults: list[Fault] = []
 
@@ -126,10 +171,19 @@ class Batch:
                 await self._one_life(nurse, telegram, people)
             telegram.faults.clear()
             pid = await nurse.start(telegram, self.database)
+            if self.rng.random() < 0.5:
+                # Nobody kills it this time: it must get well by itself. One that cannot even open
+                # its store ends with a sentence, and whoever watches over it starts it again.
+                await nurse.until_up(pid)
+                with self._something_breaks(nurse.trouble, pid):
+                    await self._talk(people, self.rng.uniform(0.05, 0.8))
             await self._settle(telegram)
+            if nurse.died_by_itself(pid):
+                self.tally.problems.append("a bot ended by itself")
             code = await nurse.kill(pid, how=signal.SIGTERM)
             if code != 0:
                 self.tally.problems.append(f"a bot that was told to stop ended with {code}")
+            nurse.trouble.set_clock(timedelta(0))
             self._check(telegram, people)
         return self.tally
 
@@ -139,17 +193,54 @@ class Batch:
         self._go_wrong(telegram)
         if self.rng.random() < 0.5:
             await asyncio.to_thread(self._promote, people)
+        if self.rng.random() < 0.2:
+            # Found wrong, or right again, at the start.
+            self.wrong_by = timedelta(hours=self.rng.uniform(-20, 20))
+            nurse.trouble.set_clock(self.wrong_by)
         pid = await nurse.start(telegram, self.database)
+        await self._talk(people, self.rng.uniform(0.01, 0.5))
+        with contextlib.ExitStack() as broken:
+            if self.rng.random() < 0.4:
+                broken.enter_context(self._something_breaks(nurse.trouble, pid))
+                await self._talk(people, self.rng.uniform(0.01, 0.5))
+                if self.rng.random() < 0.7:
+                    broken.close()
+                    await self._talk(people, self.rng.uniform(0.01, 0.3))
+            if self.rng.random() < 0.2:
+                await asyncio.to_thread(self._lose_power, pid)
+            if nurse.died_by_itself(pid):
+                self.tally.problems.append("a bot ended by itself")
+            await nurse.kill(pid)
+        self.tally.runs += 1
+
+    async def _talk(self, people: list[Person], seconds: float) -> None:
         loop = asyncio.get_running_loop()
-        end = loop.time() + self.rng.uniform(0.01, 0.5)
+        end = loop.time() + seconds
         while loop.time() < end:
             for _ in range(self.rng.randint(1, 4)):
                 self._do_something(self.rng.choice(people))
             await asyncio.sleep(self.rng.uniform(0.001, 0.05))
-        if self.rng.random() < 0.2:
-            await asyncio.to_thread(self._lose_power, pid)
-        await nurse.kill(pid)
-        self.tally.runs += 1
+
+    def _something_breaks(self, trouble: Trouble, pid: int) -> AbstractContextManager[None]:
+        """One thing around the bot fails within the block."""
+        kind = self.rng.choice(("disk", "disk", "lock", "clock"))
+        self.tally.troubles[kind] += 1
+        if kind == "disk":
+            fault = self.rng.choice((FULL, BROKEN, UNSYNCED, UNREADABLE))
+            return trouble.failing_disk(fault, pid=pid, after=self.rng.randint(0, 40))
+        if kind == "lock":
+            return locked(self.database)
+        return self._clock_jumps(trouble)
+
+    @contextlib.contextmanager
+    def _clock_jumps(self, trouble: Trouble) -> Iterator[None]:
+        # What was written while the clock was behind by years would rightly count as old later.
+        hours = self.rng.choice((1, -1, 30, -30, 800 * 24, -400 * 24))
+        trouble.set_clock(self.wrong_by + timedelta(hours=hours))
+        try:
+            yield
+        finally:
+            trouble.set_clock(self.wrong_by)
 
     def _do_something(self, person: Person) -> None:
         with_buttons = [m for m in person.bot_messages() if "reply_markup" in m]
@@ -304,14 +395,27 @@ class Batch:
             problems.append(f"person {person.id} got answers out of order")
 
 
+@contextlib.contextmanager
+def locked(database: Path) -> Iterator[None]:
+    """Hold the lock of a database for writing, as a backup program or a browser may."""
+    other = sqlite3.connect(database, timeout=5, isolation_level=None)
+    try:
+        other.execute("PRAGMA busy_timeout=5000")
+        with contextlib.suppress(sqlite3.OperationalError):
+            other.execute("BEGIN IMMEDIATE")
+        yield
+    finally:
+        other.close()
+
+
 async def run_all(n_runs: int, folder: Path, *, seed: int, kills: int = 25) -> Tally:
     """Carry out so many kills in batches and give the tally."""
     tally = Tally()
-    async with nursery() as nurse:
+    async with nursery(folder) as nurse:
         n_batch = 0
         while tally.runs < n_runs:
             n_batch += 1
-            batch = Batch(folder, seed + n_batch)
+            batch = Batch(folder / "databases", seed + n_batch)
             one = await batch.run(nurse, min(kills, n_runs - tally.runs))
             tally.add(one)
             for problem in one.problems:

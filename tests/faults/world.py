@@ -12,13 +12,14 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from bot.messages import Button, ButtonPress, Incoming, TextMessage, plain
 from bot.messages import Reply as Answer
+from bot.retention import DailyExpiry
 from bot.telegram_app import TelegramOptions, run_polling
 from data.catalogue import ItemId
 from data.events import Placement, Reply, ReplyKind, SlateId, SlateRecord, UserKey
@@ -26,8 +27,12 @@ from data.sqlite_store import SqliteEventStore
 from data.store import EventStore
 from data.vocabulary import Language
 from recommender.guard import Refusal
+from tests.faults.trouble import clock_from_environment
 
 SECRET = b"a secret for fault runs"
+BUSY_SECONDS = 0.3
+"""Shorter than in earnest, so that a lock that somebody holds for a moment is met."""
+READY = "ZHIWEI_FAULTS_READY"
 
 
 @dataclass
@@ -35,11 +40,13 @@ class NotingConversation:
     """Notes each text once and answers it once."""
 
     store: EventStore
+    after_turn: Callable[[], None] = lambda: None
 
     def prepare(self, incoming: Incoming) -> None:
         """Nothing to do ahead."""
 
     def handle(self, incoming: Incoming) -> list[Answer]:
+        self.after_turn()
         text = {True: getattr(incoming, "text", "")}.get(isinstance(incoming, TextMessage), "")
         if isinstance(incoming, ButtonPress):
             text = f"press {incoming.payload}"
@@ -90,9 +97,10 @@ def slate_record(slate_id: SlateId, user_key: UserKey, *, at: datetime) -> Slate
     )
 
 
-def run_bot(api_root: str, token: str, database: Path) -> None:
+def run_bot(api_root: str, token: str, database: Path, health_port: int | None) -> None:
     """Run the bot until it is killed."""
-    store = SqliteEventStore(database)
+    clock = clock_from_environment()
+    store = SqliteEventStore(database, busy_timeout_seconds=BUSY_SECONDS)
     options = TelegramOptions(
         token=token,
         secret=SECRET,
@@ -102,14 +110,25 @@ def run_bot(api_root: str, token: str, database: Path) -> None:
         poll_seconds=5,
         registers_menu=False,
         conflict_patience_seconds=60,
+        health_port=health_port,
     )
-    asyncio.run(run_polling(NotingConversation(store), store, options))
+    conversation = NotingConversation(store, after_turn=DailyExpiry(store, now=clock))
+    asyncio.run(run_polling(conversation, store, options, on_ready=_say_ready, clock=clock))
+
+
+def _say_ready(_: object) -> None:
+    ready_file(os.getpid()).touch()
+
+
+def ready_file(pid: int) -> Path:
+    """The file that exists once the bot with this process id was up."""
+    return Path(os.environ[READY]) / f"ready-{pid}"
 
 
 def nurse() -> None:
     """Read commands as JSON lines, and fork a bot for each: so a start costs milliseconds.
 
-    `{"api_root", "token", "database"}` answers with the pid; `{"reap": pid}` answers when that
+    `{"api_root", "token", "database", "health_port"}` answers with the pid; `{"reap": pid}` answers when that
     process has ended, with its status.
     """
     for line in sys.stdin:
@@ -123,7 +142,12 @@ def nurse() -> None:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             sys.stdin.close()
             try:
-                run_bot(asked["api_root"], asked["token"], Path(asked["database"]))
+                run_bot(
+                    asked["api_root"],
+                    asked["token"],
+                    Path(asked["database"]),
+                    asked["health_port"],
+                )
             except BaseException as error:
                 sys.stderr.write(f"the bot ended: {error!r}\n")
                 os._exit(1)
