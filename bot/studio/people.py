@@ -1,4 +1,4 @@
-"""What one learner sees in /me, for support: by a key that the learner gives, with a reason, audited."""
+"""What one learner sees in /me, for support: by the receipt that the learner gives, with a reason, audited."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from bot.dialog import from_row
 from bot.messages import Command, Reply, Sender
 from bot.personal import show_profile
 from bot.studio.visit import Visit
+from bot.support_receipts import user_key_of
 from bot.turn import Turn
-from data.events import SlateId, UserKey
+from data.events import UserKey
 
-_USER_KEY = re.compile(r"[0-9a-f]{32}")
-_SLATE_ID = re.compile(r"[A-Za-z0-9_-]{16}")
+_ERASURE = re.compile(r"[0-9a-f]{16}")
+"""What /forget gives; it proves an erasure and opens nothing."""
 
 
 async def ask(visit: Visit) -> Response:
@@ -24,14 +25,15 @@ async def ask(visit: Visit) -> Response:
 
 async def show(visit: Visit) -> Response:
     """Look up a person. Names and chat ids are not stored, so nobody can be searched for."""
-    wanted, reason = visit.text("key", limit=64).strip(), visit.text("reason", limit=200).strip()
+    wanted, reason = visit.text("receipt", limit=64).strip(), visit.text("reason", limit=200).strip()
     if not reason:
         return _problem(visit, "people.needs_reason")
-    user_key = await run_in_threadpool(_user_key, visit, wanted)
+    user_key = user_key_of(visit.studio.secret, wanted, at=visit.at)
     if user_key is None:
         # A failed look is a look too.
         visit.audit("person.unknown", reason)
-        return _problem(visit, "people.unknown")
+        is_erasure = _ERASURE.fullmatch(wanted.casefold()) is not None
+        return _problem(visit, "people.erased" if is_erasure else "people.unknown")
     stored = await run_in_threadpool(visit.store.export, user_key)
     counts = [(table, len(rows)) for table, rows in sorted(stored.items()) if rows]
     visit.audit("person", f"{user_key}: {reason}")
@@ -43,16 +45,6 @@ async def show(visit: Visit) -> Response:
 
 def _problem(visit: Visit, key: str) -> Response:
     return visit.page("people.html", told=None, problem=visit.words(key), counts=())
-
-
-def _user_key(visit: Visit, wanted: str) -> UserKey | None:
-    """A user key as it stands, or the person of a suggestion whose id stands in their data file."""
-    if _USER_KEY.fullmatch(wanted):
-        return UserKey(wanted)
-    if _SLATE_ID.fullmatch(wanted):
-        slate = visit.store.slate(SlateId(wanted))
-        return slate.user_key if slate else None
-    return None
 
 
 def _me(visit: Visit, user_key: UserKey) -> Reply:

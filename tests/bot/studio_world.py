@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 from starlette.responses import Response
 from starlette.testclient import TestClient
 
+from bot.buttons import ButtonSigner
 from bot.conversation import Conversation
 from bot.settings import Settings
 from bot.studio.app import build_app
@@ -55,7 +56,8 @@ class StudioParts(Wired):
             admins=self.settings.admins,
             creators=self.settings.creators,
         )
-        return Conversation(services)
+        signer = ButtonSigner(self.settings.secret_bytes())
+        return Conversation(replace(services, signer=signer))
 
 
 @dataclass

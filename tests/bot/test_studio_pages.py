@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from bot.studio.golden import check
 from bot.studio.previewing import Ask, Weighting, highlight, preview
+from bot.support_receipts import receipt_for
 from bot.understanding.meaning import Intent
 from data.catalogue import LessonId
-from data.events import RuleKind, SlateId
+from data.events import RuleKind, UserKey
 from data.vocabulary import Allergen
 from tests.bot.studio_world import Browser, StudioParts, forms_of, open_studio
 from tests.fakes import NOON, engine_over, hashing, sample_catalogue
@@ -20,6 +23,8 @@ from tests.fakes import NOON, engine_over, hashing, sample_catalogue
 TOFU = (
     "Tofu is made from soy beans. The beans are soaked, ground and cooked.\nMiso soup needs tofu."
 )
+
+ANN = UserKey("0123456789abcdef" * 2)
 
 
 @pytest.fixture
@@ -404,36 +409,70 @@ def test_search_finds_by_chinese_and_english_names(studio: tuple[Browser, Studio
 # people
 
 
-def test_support_sees_a_learners_page_with_a_reason_and_leaves_a_trace(
+def receipt_of(parts: StudioParts, user_key: UserKey) -> str:
+    return receipt_for(parts.settings.secret_bytes(), user_key, at=NOON)
+
+
+def test_support_sees_a_learners_page_by_the_receipt_in_it(
     studio: tuple[Browser, StudioParts],
 ) -> None:
     browser, parts = studio
-    parts.interpreter.means("something crunchy", Intent.RECOMMEND)
-    browser.open("/chat").press("Send", text="something crunchy")
-    slate = parts.store.slates()[0]
+    browser.open("/chat").press("Send", text="/me")
+    receipt = re.search(r"receipt ((?:[A-Z2-7]{4}-){7}[A-Z2-7]{4})", browser.text)
+    assert receipt is not None
 
-    browser.open("/people").press("Show", key=slate.slate_id, reason="ticket 4711")
+    browser.open("/people").press("Show", receipt=receipt[1], reason="ticket 4711")
 
     assert "What the learner sees" in browser.text
-    assert any(slate.user_key in row[3] and "4711" in row[3] for row in parts.store.audits())
+    assert "Nothing about your diet" in browser.text
+    assert any("4711" in row[3] for row in parts.store.audits() if row[2] == "studio.person")
 
 
 def test_nobody_is_looked_up_without_a_reason(studio: tuple[Browser, StudioParts]) -> None:
     browser, parts = studio
 
-    browser.open("/people").press("Show", key="0" * 32, reason=" ")
+    browser.open("/people").press("Show", receipt=receipt_of(parts, ANN), reason=" ")
 
     assert "Write why you look" in browser.text
     assert actions(parts) == []
 
 
-@pytest.mark.parametrize("key", ["ann", "@ann", "12345", "%", "0" * 31])
-def test_people_cannot_be_searched_for(studio: tuple[Browser, StudioParts], key: str) -> None:
-    browser, _ = studio
+@pytest.mark.parametrize("asked", ["ann", "@ann", "12345", "%", ANN, "S" * 16, "AAAA-" * 8])
+def test_people_cannot_be_searched_for(studio: tuple[Browser, StudioParts], asked: str) -> None:
+    browser, parts = studio
 
-    browser.open("/people").press("Show", key=key, reason="curious")
+    browser.open("/people").press("Show", receipt=asked, reason="curious")
 
-    assert "neither a user key" in browser.text
+    assert "That is no receipt" in browser.text
+    assert actions(parts) == ["studio.person.unknown"]
+
+
+def test_an_old_receipt_opens_nothing(studio: tuple[Browser, StudioParts]) -> None:
+    browser, parts = studio
+    old = receipt_for(parts.settings.secret_bytes(), ANN, at=NOON - timedelta(days=61))
+
+    browser.open("/people").press("Show", receipt=old, reason="ticket 1")
+
+    assert "it is too old" in browser.text
+
+
+def test_the_receipt_of_an_erasure_says_that_nothing_is_left(
+    studio: tuple[Browser, StudioParts],
+) -> None:
+    browser, parts = studio
+    erased = parts.store.forget(ANN, at=NOON).receipt_id
+
+    browser.open("/people").press("Show", receipt=erased, reason="ticket 2")
+
+    assert "receipt of an erasure" in browser.text
+
+
+def test_a_receipt_of_somebody_without_data_says_so(studio: tuple[Browser, StudioParts]) -> None:
+    browser, parts = studio
+
+    browser.open("/people").press("Show", receipt=receipt_of(parts, ANN), reason="ticket 3")
+
+    assert "Nothing is stored about this person" in browser.text
 
 
 # text from outside
@@ -473,8 +512,6 @@ def test_pages_have_no_inline_script_style_or_handler(studio: tuple[Browser, Stu
 
 
 def test_every_field_of_every_page_has_a_label(studio: tuple[Browser, StudioParts]) -> None:
-    import re
-
     browser, _ = studio
     for path in ("/chat", "/pairings?lesson=wok-heat", "/catalogue", "/people", "/coverage"):
         markup = browser.open(path).markup
@@ -496,12 +533,6 @@ def test_a_card_is_drawn_for_every_item_of_the_catalogue_page(
 
     assert card.content.startswith(b"\x89PNG")
     assert browser.client.get("/cards/unknown").status_code == 404
-
-
-def test_an_unknown_slate_id_names_nobody(studio: tuple[Browser, StudioParts]) -> None:
-    _, parts = studio
-
-    assert parts.store.slate(SlateId("A" * 16)) is None
 
 
 def test_pinning_what_is_not_in_the_catalogue_is_refused(
