@@ -113,12 +113,11 @@ class VectorIndex:
         mask = None if eligible is None else _as_mask(eligible, len(self))
         use_threads(len(asked))
         if self.kind == "flat":
-            parameters = None if mask is None else _flat_parameters(mask)
+            selector = None if mask is None else _Selector(mask)
+            parameters = selector and faiss().SearchParameters(sel=selector.inner)
             similarities, rows = self._inner.search(asked, top_k, params=parameters)
         else:
-            share = 1.0 if mask is None else np.count_nonzero(mask) / len(self)
-            n_lists = self.tuning.lists_for(share, self._n_lists)
-            distances, rows = self._search_lists(asked, top_k, mask, n_lists)
+            distances, rows = self._search_lists(asked, top_k, mask)
             similarities = 1 - distances / 2  # of unit vectors, from squared Euclidean distance
         return _checked(similarities, rows, mask)
 
@@ -186,54 +185,57 @@ class VectorIndex:
         places = faiss().vector_to_array(inner.direct_map.array)
         return np.asarray(places >> 32, dtype=np.int32)
 
-    @cached_property
-    def _centres(self) -> tuple[Vectors, Vectors]:
-        """Centres, transposed, and their squared lengths."""
-        quantiser = self._inner.quantizer
-        centres = np.asarray(quantiser.reconstruct_n(0, quantiser.ntotal), dtype=np.float32)
-        return np.ascontiguousarray(centres.T), (centres**2).sum(axis=1)
-
     def _nearest_ten(self, asked: Vectors, n_lists: int, mask: Mask | None) -> Rows:
         use_threads(len(asked))
         return self._search_lists(asked, 10, mask, n_lists)[1]
 
     def _search_lists(
-        self, asked: Vectors, top_k: int, mask: Mask | None, n_lists: int
+        self, asked: Vectors, top_k: int, mask: Mask | None, n_lists: int | None = None
     ) -> tuple[Vectors, Rows]:
+        """Visit so many lists, or as many as were found to be enough."""
         if mask is None:
-            parameters = faiss().SearchParametersIVF(nprobe=n_lists)
-            found: tuple[Vectors, Rows] = self._inner.search(asked, top_k, params=parameters)
-            return found
-        # Only lists that hold an eligible row are visited, and all of them when the filter keeps a
-        # corner of the space: from far away the centres do not tell which of them are near.
-        per_list = np.bincount(self._list_of_row[np.flatnonzero(mask)], minlength=self._n_lists)
+            return self._visit_nearest(
+                asked, top_k, n_lists or self.tuning.lists_for(1.0, self._n_lists), None
+            )
+        selector = _Selector(mask)
+        if n_lists is not None:
+            return self._visit_nearest(asked, top_k, n_lists, selector)
+        eligible_rows = np.flatnonzero(mask)
+        per_list = np.bincount(self._list_of_row[eligible_rows], minlength=self._n_lists)
         useful = np.flatnonzero(per_list)
-        if len(useful) == 0:
-            shape = (len(asked), top_k)
-            return np.full(shape, np.inf, dtype=np.float32), np.full(shape, -1, dtype=np.int64)
-        if len(useful) <= n_lists or len(useful) < _SPREAD * self._n_lists:
-            return self._visit(asked, top_k, np.tile(useful, (len(asked), 1)), mask)
-        centres, squares = self._centres
-        near = (squares - 2 * (asked @ centres))[:, useful]
-        order = np.argpartition(near, n_lists - 1, axis=1)[:, :n_lists]
-        return self._visit(asked, top_k, useful[order], mask)
+        if len(useful) >= _SPREAD * self._n_lists:
+            enough = self.tuning.lists_for(len(eligible_rows) / len(self), self._n_lists)
+            if enough < len(useful):
+                return self._visit_nearest(asked, top_k, enough, selector)
+        # A filter that keeps a corner of the space: from far away the centres do not tell which
+        # lists are near, so every list with an eligible row is visited.
+        return self._visit(asked, top_k, useful, selector)
+
+    def _visit_nearest(
+        self, asked: Vectors, top_k: int, n_lists: int, selector: _Selector | None
+    ) -> tuple[Vectors, Rows]:
+        parameters = faiss().SearchParametersIVF(
+            nprobe=n_lists, sel=None if selector is None else selector.inner
+        )
+        found: tuple[Vectors, Rows] = self._inner.search(asked, top_k, params=parameters)
+        return found
 
     def _visit(
-        self, asked: Vectors, top_k: int, lists: NDArray[np.int64], mask: Mask
+        self, asked: Vectors, top_k: int, lists: NDArray[np.int64], selector: _Selector
     ) -> tuple[Vectors, Rows]:
         library = faiss()
-        bits = np.packbits(mask, bitorder="little")
-        selector = library.IDSelectorBitmap(len(bits), library.swig_ptr(bits))
-        parameters = library.SearchParametersIVF(sel=selector, nprobe=lists.shape[1])
-        centre_distances = np.zeros(lists.shape, dtype=np.float32)
-        distances = np.empty((len(asked), top_k), dtype=np.float32)
-        rows = np.empty((len(asked), top_k), dtype=np.int64)
-        lists = np.ascontiguousarray(lists, dtype=np.int64)
+        distances = np.full((len(asked), top_k), np.inf, dtype=np.float32)
+        rows = np.full((len(asked), top_k), -1, dtype=np.int64)
+        if not len(lists):
+            return distances, rows
+        parameters = library.SearchParametersIVF(sel=selector.inner, nprobe=len(lists))
+        every = np.ascontiguousarray(np.tile(lists, (len(asked), 1)), dtype=np.int64)
+        centre_distances = np.zeros(every.shape, dtype=np.float32)
         self._inner.search_preassigned_c(
             len(asked),
             library.swig_ptr(asked),
             top_k,
-            library.swig_ptr(lists),
+            library.swig_ptr(every),
             library.swig_ptr(centre_distances),
             library.swig_ptr(distances),
             library.swig_ptr(rows),
@@ -241,6 +243,14 @@ class VectorIndex:
             parameters,
         )
         return distances, rows
+
+
+class _Selector:
+    """Eligible rows as FAISS wants them. It keeps only a pointer, so the bits live here."""
+
+    def __init__(self, mask: Mask) -> None:
+        self._bits = np.packbits(mask, bitorder="little")
+        self.inner = faiss().IDSelectorBitmap(len(self._bits), faiss().swig_ptr(self._bits))
 
 
 def _as_mask(eligible: NDArray[Any], n: int) -> Mask:
@@ -251,15 +261,6 @@ def _as_mask(eligible: NDArray[Any], n: int) -> Mask:
     mask = np.zeros(n, dtype=bool)
     mask[eligible] = True
     return mask
-
-
-def _flat_parameters(mask: Mask) -> Any:
-    library = faiss()
-    bits = np.packbits(mask, bitorder="little")
-    selector = library.IDSelectorBitmap(len(bits), library.swig_ptr(bits))
-    parameters = library.SearchParameters(sel=selector)
-    parameters.bits = bits  # FAISS keeps only a pointer; the array has to live as long
-    return parameters
 
 
 def _checked(similarities: Vectors, rows: Rows, mask: Mask | None) -> tuple[Vectors, Rows]:

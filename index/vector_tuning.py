@@ -42,11 +42,11 @@ class Tuning:
         if share == 1:
             return self.lists_by_share.get("1.0", n_lists)
         tuned = [
-            lists
-            for at_least, lists in self.lists_by_share.items()
-            if share >= 0.9 * float(at_least)
+            float(at_least) for at_least in self.lists_by_share if share >= 0.9 * float(at_least)
         ]
-        return min(n_lists, 2 * min(tuned, default=n_lists))
+        if not tuned:
+            return n_lists
+        return min(n_lists, 2 * self.lists_by_share[str(max(tuned))])
 
 
 def tune(

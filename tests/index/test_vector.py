@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from data.errors import IndexMismatch, SnapshotError
 from index.exact import exact_neighbours, overlap
 from index.vector import VectorIndex
+from index.vector_tuning import Tuning
 
 Vectors = NDArray[np.float32]
 
@@ -153,6 +154,31 @@ def test_lists_stay_exact_under_a_random_filter(
     _, rows = lists.search(queries, 10, eligible=mask)
 
     assert mask[rows[rows >= 0]].all()
+    assert overlap(rows, exact_neighbours(many, queries, 10, mask)) >= 0.97
+
+
+def test_what_was_measured_over_too_few_rows_does_not_speak_for_larger_shares() -> None:
+    tuning = Tuning(lists_by_share={"1.0": 90, "0.5": 100, "0.1": 130, "0.05": 8})
+
+    assert tuning.lists_for(1.0, 4_000) == 90
+    assert tuning.lists_for(0.7, 4_000) == 200
+    assert tuning.lists_for(0.3, 4_000) == 260
+    assert tuning.lists_for(0.01, 4_000) == 4_000
+    assert tuning.lists_for(0.3, 150) == 150
+
+
+@pytest.mark.parametrize("share", [0.5, 0.1, 0.06])
+def test_lists_stay_exact_when_a_filter_leans_to_one_side(
+    share: float, many: Vectors, lists: VectorIndex
+) -> None:
+    rng = np.random.default_rng(12)
+    leaning = many @ unit_rows(rng, 1, many.shape[1])[0]
+    leaning += rng.normal(scale=leaning.std(), size=len(leaning))
+    mask = leaning > np.quantile(leaning, 1 - share)
+    queries = clustered(rng, 200)
+
+    _, rows = lists.search(queries, 10, eligible=mask)
+
     assert overlap(rows, exact_neighbours(many, queries, 10, mask)) >= 0.97
 
 
