@@ -18,6 +18,8 @@ import numpy.typing as npt
 
 from data.catalogue import Catalogue, Item, ItemId
 from index.matches import Hit
+from recommender.crowd import CrowdTaste
+from recommender.crowd import category_transfer as category_transfer
 from recommender.profile import UserProfile
 
 FEATURES: tuple[str, ...] = (
@@ -34,6 +36,7 @@ FEATURES: tuple[str, ...] = (
     "category_like_rate",
     "category_shown",
     "crowd_taste",
+    "crowd_doubt",
     "tag_affinity",
     "neighbour_affinity",
     "neighbour_like_rate",
@@ -70,8 +73,8 @@ class Background:
     """(k,) rows -> (k, k) cosines between items; None leaves the neighbours out."""
     impressions: Mapping[ItemId, int] = field(default_factory=lambda: MappingProxyType({}))
     likes: Mapping[ItemId, int] = field(default_factory=lambda: MappingProxyType({}))
-    transfer: npt.NDArray[np.float64] | None = None
-    """(n_categories, n_categories) of `category_transfer`: who likes this also likes that."""
+    transfer: CrowdTaste | None = None
+    """Of `category_transfer`: who likes this also likes that."""
 
     @cached_property
     def rows_by_id(self) -> Mapping[ItemId, int]:
@@ -178,7 +181,7 @@ def feature_matrix(
         past.affinity_by_row[rows],
         np.log1p(past.shown_by_row[rows]),
         *_category(rows, past, background),
-        _crowd_taste(rows, past, background),
+        *_crowd_taste(rows, past, background),
         _tags(rows, past, background),
         *_neighbours(rows, past, background),
         *price,
@@ -200,6 +203,9 @@ class _Past:
 
     rows: npt.NDArray[np.int64]
     affinity: npt.NDArray[np.float64]
+    """Decayed: what is liked lately."""
+    liked: npt.NDArray[np.float64]
+    """Times liked, not decayed, as `shown` is not: their ratio does not fade with time."""
     shown: npt.NDArray[np.float64]
     affinity_by_row: npt.NDArray[np.float64]
     shown_by_row: npt.NDArray[np.float64]
@@ -213,7 +219,10 @@ class _Past:
         rows = np.array([row for row, _ in known], dtype=np.int64)
         affinity = np.array([h.affinity for _, h in known])
         # What was bought or rated elsewhere was met at least once.
-        shown = np.array([float(max(h.n_shown, 1 if h.affinity else 0)) for _, h in known])
+        liked = np.array([float(h.n_liked) for _, h in known])
+        shown = np.array(
+            [float(max(h.n_shown, h.n_liked, 1 if h.affinity else 0)) for _, h in known]
+        )
         affinity_by_row, shown_by_row = np.zeros(n_items), np.zeros(n_items)
         days_by_row = np.full(n_items, _FORGOTTEN_DAYS)
         affinity_by_row[rows] = affinity
@@ -222,11 +231,11 @@ class _Past:
             if history.shown_at is not None:
                 days = (at - history.shown_at).total_seconds() / 86_400
                 days_by_row[row] = min(max(days, 0.0), _FORGOTTEN_DAYS)
-        return cls(rows, affinity, shown, affinity_by_row, shown_by_row, days_by_row)
+        return cls(rows, affinity, liked, shown, affinity_by_row, shown_by_row, days_by_row)
 
     @property
     def like_rate(self) -> float:
-        liked = float(np.clip(self.affinity, 0, 1).sum())
+        liked = float(self.liked.sum())
         return (liked + _PRIOR_SHOWN * _PRIOR_RATE) / (float(self.shown.sum()) + _PRIOR_SHOWN)
 
     def rates(
@@ -234,7 +243,7 @@ class _Past:
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Sum over the history with (n, n_history) weights: affinity, like rate, times shown."""
         shown = weights @ self.shown
-        liked = weights @ np.clip(self.affinity, 0, 1)
+        liked = weights @ self.liked
         # A person who likes much likes much everywhere; the prior is their own rate.
         rate = (liked + _PRIOR_SHOWN * self.like_rate) / (shown + _PRIOR_SHOWN)
         return weights @ self.affinity / (shown + 1.0), rate, shown
@@ -256,52 +265,16 @@ def _category(
 
 def _crowd_taste(
     rows: npt.NDArray[np.int64], past: _Past, background: Background
-) -> npt.NDArray[np.float64]:
-    """What people of like taste think of each candidate's category."""
-    transfer = background.transfer
-    if transfer is None or not len(past.rows):
-        return np.zeros(len(rows))
-    n = len(transfer)
+) -> tuple[npt.NDArray[np.float64], ...]:
+    """What people of like taste think of each candidate's category, and how unsure that is."""
+    crowd = background.transfer
+    if crowd is None:
+        return np.zeros(len(rows)), np.zeros(len(rows))
     codes = background.category_codes
-    liked = np.bincount(codes[past.rows], np.clip(past.affinity, 0, 1), minlength=n).astype(
-        np.float64
-    )
-    shown = np.bincount(codes[past.rows], past.shown, minlength=n).astype(np.float64)
-    return np.asarray((_deviations(liked[None], shown[None])[0] @ transfer)[codes[rows]])
-
-
-def _deviations(
-    liked: npt.NDArray[np.float64], shown: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """(n_users, n_categories) how much more than usual each person likes each category."""
-    usual = (liked.sum(axis=1) + _PRIOR_SHOWN * _PRIOR_RATE) / (shown.sum(axis=1) + _PRIOR_SHOWN)
-    return np.asarray((liked - usual[:, None] * shown) / (shown + 2.0))
-
-
-def category_transfer(
-    liked: npt.NDArray[np.float64], shown: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """Learn from the crowd what a taste for some categories says of the others.
-
-    The ridge solution of D = D B with a zero diagonal, D the people's deviations from their own
-    usual like rate; so that a few likes tell which kind of eater somebody is.
-
-    Args:
-        liked: (n_users, n_categories) likes of people who agreed that we learn from them.
-        shown: (n_users, n_categories) impressions.
-
-    Returns:
-        (n_categories, n_categories) weights, from row to column.
-
-    Source: Steck (2019), EASE, on categories.
-    """
-    deviations = _deviations(liked, shown)
-    gram = deviations.T @ deviations
-    ridge = 0.5 * float(np.trace(gram)) / max(len(gram), 1) + 1e-6
-    inverse = np.linalg.inv(gram + ridge * np.eye(len(gram)))
-    weights = -inverse / np.diag(inverse)
-    np.fill_diagonal(weights, 0.0)
-    return np.asarray(weights)
+    liked = np.bincount(codes[past.rows], past.liked, minlength=len(crowd)).astype(np.float64)
+    shown = np.bincount(codes[past.rows], past.shown, minlength=len(crowd)).astype(np.float64)
+    taste, doubt = crowd.posterior(liked, shown)
+    return taste[codes[rows]], doubt[codes[rows]]
 
 
 def _tags(

@@ -16,7 +16,7 @@ from index.matches import Hit
 from recommender.features import Background, feature_matrix, logged_features
 from recommender.predictor import RewardPredictor
 from recommender.profile import UserProfile
-from recommender.scoring import MatchScorer, Scored
+from recommender.scoring import MatchScorer, Scored, unproven
 from recommender.slate import Request
 
 HALF_WAY = 500.0
@@ -94,6 +94,7 @@ class LearnedScorer:
             features=logged_features(
                 features, [hit.item_id for hit in hits], scores, n=self.pool_size
             ),
+            unproven=unproven(hits, self.background.impressions),
         )
 
 

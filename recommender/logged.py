@@ -13,7 +13,7 @@ from data.engagement import LIKED_BY, PURCHASE_WINDOW, REPLY_WINDOW
 from data.events import Impression, Reply, ReplyKind, SlateId, SlateRecord, UserKey
 from recommender.evaluation import SlateLog
 from recommender.features import FEATURE_VERSION, FEATURES
-from recommender.policy import PolicyParameters
+from recommender.policy import PolicyParameters, bounded, is_bounded
 from recommender.profile import standing
 
 Floats = npt.NDArray[np.float64]
@@ -44,6 +44,8 @@ class LoggedSlates:
     """(n, L) 1 for liked, 0 for not, NaN where nothing was shown."""
     wanted: Floats
     """(n, L) 1 where the person answered at all, for and against, 0 where silent."""
+    unproven: npt.NDArray[np.bool_]
+    """(n, M) candidates that had hardly been shown; True beyond the pool."""
 
     def __len__(self) -> int:
         return len(self.users)
@@ -180,11 +182,13 @@ def _assemble(
     chosen = np.full((n, SIZE), -1, dtype=np.int64)
     conditional, marginal = np.full((n, SIZE), np.nan), np.full((n, SIZE), np.nan)
     rewards, wanted = np.full((n, SIZE), np.nan), np.zeros((n, SIZE))
+    unproven = np.ones((n, POOL), dtype=bool)
     for row, slate in enumerate(slates):
         k = min(len(slate.candidates), POOL)
         features[row, :k] = np.asarray(slate.context["features"]["rows"], np.float32)[:k]  # type: ignore[index]
         scores[row, :k] = slate.scores[:k]
         similarities[row, :k, :k] = np.asarray(slate.context["similarities"], np.float32)[:k, :k]
+        unproven[row, :k] = unproven_of(slate)[:k]
         place = {item_id: i for i, item_id in enumerate(slate.candidates[:k])}
         for placement in slate.placements[:SIZE]:
             at = placement.position
@@ -205,7 +209,17 @@ def _assemble(
         marginal=marginal,
         rewards=rewards,
         wanted=wanted,
+        unproven=unproven,
     )
+
+
+def unproven_of(slate: SlateRecord) -> npt.NDArray[np.bool_]:
+    """Give (n_candidates,) bool: which of a slate's candidates had hardly been shown."""
+    found = np.zeros(len(slate.candidates), dtype=bool)
+    numbers = slate.context.get("unproven", ())
+    if isinstance(numbers, Sequence):
+        found[[int(number) for number in numbers]] = True
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,6 +256,7 @@ def placings(log: LoggedSlates, scores: Floats, parameters: PolicyParameters) ->
         slots = _Slots.of(
             scores[rows, :pool],
             log.similarities[rows, :pool, :pool].astype(np.float64),
+            log.unproven[rows, :pool],
             parameters,
         )
         marginals = slots.marginals(size)
@@ -264,9 +279,18 @@ class _Slots:
     temperature: Floats
     penalty: Floats
     rate: float
+    held_back: npt.NDArray[np.bool_]
+    """(n, 1, M) unproven candidates, in the pools where they are held back."""
+    share: float
 
     @classmethod
-    def of(cls, scores: Floats, similarities: Floats, parameters: PolicyParameters) -> _Slots:
+    def of(
+        cls,
+        scores: Floats,
+        similarities: Floats,
+        unproven: npt.NDArray[np.bool_],
+        parameters: PolicyParameters,
+    ) -> _Slots:
         spread = scores.std(axis=1)
         unit = np.where(spread > 1e-12, spread, 1.0)
         return cls(
@@ -275,6 +299,8 @@ class _Slots:
             parameters.temperature_in_sd * unit,
             parameters.diversity_penalty * unit,
             parameters.exploration_rate,
+            (unproven & is_bounded(unproven, parameters.unproven_share)[:, None])[:, None, :],
+            parameters.unproven_share,
         )
 
     def after(self, prefixes: npt.NDArray[np.int64]) -> Floats:
@@ -293,6 +319,10 @@ class _Slots:
         weights = np.exp(logits - logits.max(axis=2, keepdims=True))
         weights /= weights.sum(axis=2, keepdims=True)
         uniform /= uniform.sum(axis=2, keepdims=True)
+        if self.held_back.any():
+            left = np.isfinite(logits)
+            weights = bounded(weights, left, self.held_back, self.share)
+            uniform = bounded(uniform, left, self.held_back, self.share)
         return np.asarray((1 - self.rate) * weights + self.rate * uniform)
 
     def marginals(self, size: int) -> Floats:

@@ -4,7 +4,8 @@ A slate is filled slot by slot. With remaining candidates R and already placed i
 
     p(a | S) = (1 - e) * softmax((s_a - penalty * max_{j in S} cos(a, j)) / temperature) + e / |R|
 
-so diversity is part of the distribution. A swap after sampling would make every logged
+so diversity is part of the distribution. So is the bound on items that have not proved themselves
+yet: both parts are scaled until such items have at most their share of a slot. A swap after sampling would make every logged
 propensity wrong: inverse-propensity estimates on such logs were off by a factor of two.
 """
 
@@ -35,9 +36,12 @@ class PolicyParameters:
     """Taken off a score per unit of cosine to the nearest item already placed, in sd of scores."""
     pool_size: int = 10
     """M: only the best M candidates take part."""
+    unproven_share: float = 0.15
+    """Largest probability that a slot goes to an item that was hardly shown yet; holds where at
+    least three of the pool are proven, so that a young catalogue is not narrowed to a few."""
 
 
-LEARNING_PHASE = PolicyParameters(exploration_rate=0.20, temperature_in_sd=0.8)
+LEARNING_PHASE = PolicyParameters(exploration_rate=0.20, temperature_in_sd=0.8, unproven_share=1.0)
 STEADY = PolicyParameters()
 LEARNING_PHASE_SLATES = 2_000
 MINIMUM_EXPLORATION = 0.05
@@ -52,6 +56,8 @@ class Pool:
     """(n,) float64, any scale; higher is better."""
     similarities: np.ndarray
     """(n, n) float64 cosine between items; the diagonal is not used."""
+    unproven: np.ndarray | None = None
+    """(n,) bool: shown too seldom to have proved themselves; None when all are proven."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +94,7 @@ class SoftmaxPolicy:
         p = self.parameters
         return (
             f"e{p.exploration_rate:g}-t{p.temperature_in_sd:g}"
-            f"-d{p.diversity_penalty:g}-m{p.pool_size}"
+            f"-d{p.diversity_penalty:g}-m{p.pool_size}-u{p.unproven_share:g}"
         )
 
     def choose(self, pool: Pool, *, size: int, rng: np.random.Generator) -> Draw:
@@ -107,7 +113,9 @@ class UniformPolicy:
 
     def choose(self, pool: Pool, *, size: int, rng: np.random.Generator) -> Draw:
         pool = best(pool, self.pool_size)
-        parameters = PolicyParameters(exploration_rate=1.0, pool_size=self.pool_size)
+        parameters = PolicyParameters(
+            exploration_rate=1.0, pool_size=self.pool_size, unproven_share=1.0
+        )
         return draw(pool, SlotDistribution.of(pool, parameters), size=size, rng=rng)
 
 
@@ -140,6 +148,7 @@ def parameters_for(n_slates: int, base: PolicyParameters = STEADY) -> PolicyPara
             base,
             exploration_rate=LEARNING_PHASE.exploration_rate,
             temperature_in_sd=LEARNING_PHASE.temperature_in_sd,
+            unproven_share=LEARNING_PHASE.unproven_share,
         )
     return replace(base, exploration_rate=max(base.exploration_rate, MINIMUM_EXPLORATION))
 
@@ -151,7 +160,45 @@ def best(pool: Pool, n: int) -> Pool:
         item_ids=tuple(pool.item_ids[i] for i in order),
         scores=pool.scores[order],
         similarities=pool.similarities[np.ix_(order, order)],
+        unproven=None if pool.unproven is None else pool.unproven[order],
     )
+
+
+def is_bounded(unproven: np.ndarray, share: float) -> np.ndarray:
+    """Give (...) bool from (..., n): whether the pools have unproven items to be held back.
+
+    Args:
+        unproven: Which candidates are unproven; what is beyond a pool counts as unproven.
+        share: Largest share of a slot that they may have.
+    """
+    n_proven = (~unproven).sum(axis=-1)
+    return np.asarray(unproven.any(axis=-1) & (n_proven >= SLATE_SIZE) & (share < 1.0))
+
+
+def bounded(
+    probabilities: np.ndarray, left: np.ndarray, unproven: np.ndarray, share: float
+) -> np.ndarray:
+    """Scale distributions until unproven items have at most `share` of each.
+
+    Args:
+        probabilities: (..., n) of one slot; they sum to 1.
+        left: (..., n) bool: not placed yet.
+        unproven: (..., n) bool, broadcast.
+        share: In (0, 1).
+
+    Returns:
+        (..., n); they sum to 1, and what was above 0 still is.
+    """
+    theirs = np.where(unproven, probabilities, 0.0)
+    ours = probabilities - theirs
+    # A trace for every proven item that is left, should their own weights have vanished.
+    ours = np.where(~unproven & left, np.maximum(ours, 1e-12), 0.0)
+    mass = theirs.sum(axis=-1, keepdims=True)
+    rest = ours.sum(axis=-1, keepdims=True)
+    binds = (mass > share) & (rest > 0)
+    safe_mass, safe_rest = np.where(binds, mass, 1.0), np.where(binds, rest, 1.0)
+    held = theirs * (share / safe_mass) + ours * ((1 - share) / safe_rest)
+    return np.asarray(np.where(binds, held, probabilities))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,18 +210,25 @@ class SlotDistribution:
     temperature: float
     penalty: float
     exploration_rate: float
+    unproven: np.ndarray | None = None
+    """(n,) bool, where unproven items must be held back; None where not."""
+    unproven_share: float = 1.0
 
     @classmethod
     def of(cls, pool: Pool, parameters: PolicyParameters) -> SlotDistribution:
         spread = float(np.std(pool.scores)) if len(pool.scores) > 1 else 0.0
         # Equal scores carry no preference: any positive temperature gives the uniform slot.
         unit = spread if spread > 1e-12 else 1.0
+        share = parameters.unproven_share
+        holds = pool.unproven is not None and bool(is_bounded(pool.unproven, share))
         return cls(
             scores=np.asarray(pool.scores, dtype=np.float64),
             similarities=np.asarray(pool.similarities, dtype=np.float64),
             temperature=parameters.temperature_in_sd * unit,
             penalty=parameters.diversity_penalty * unit,
             exploration_rate=parameters.exploration_rate,
+            unproven=pool.unproven if holds else None,
+            unproven_share=share if holds else 1.0,
         )
 
     def softmax(self, placed: tuple[int, ...]) -> np.ndarray:
@@ -194,20 +248,28 @@ class SlotDistribution:
         Returns:
             (n_prefixes, n) float64; rows sum to 1, and only placed items have 0.
         """
-        return self._mixed(self._softmax(prefixes), prefixes)
+        return self.parts(prefixes)[2]
 
-    def both(self, prefixes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(n_prefixes, n) softmax part and probabilities of a slot, computed together."""
-        soft = self._softmax(prefixes)
-        return soft, self._mixed(soft, prefixes)
+    def parts(self, prefixes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(n_prefixes, n) softmax part, exploring part and their mixture, computed together."""
+        soft, uniform = self._softmax(prefixes), self._uniform(prefixes)
+        return soft, uniform, self._mixed(soft, uniform)
 
-    def _mixed(self, soft: np.ndarray, prefixes: np.ndarray) -> np.ndarray:
+    def _uniform(self, prefixes: np.ndarray) -> np.ndarray:
         n = len(self.scores)
         uniform = np.full((len(prefixes), n), 1.0 / (n - prefixes.shape[1]))
         if prefixes.shape[1]:
             uniform[np.arange(len(prefixes))[:, None], prefixes] = 0.0
+        return self._held_back(uniform, uniform > 0)
+
+    def _mixed(self, soft: np.ndarray, uniform: np.ndarray) -> np.ndarray:
         mixed = (1 - self.exploration_rate) * soft + self.exploration_rate * uniform
         return np.asarray(mixed / mixed.sum(axis=1, keepdims=True))
+
+    def _held_back(self, probabilities: np.ndarray, left: np.ndarray) -> np.ndarray:
+        if self.unproven is None:
+            return probabilities
+        return bounded(probabilities, left, self.unproven, self.unproven_share)
 
     def _softmax(self, prefixes: np.ndarray) -> np.ndarray:
         logits = np.tile(self.scores, (len(prefixes), 1))
@@ -217,7 +279,7 @@ class SlotDistribution:
         if prefixes.shape[1]:
             logits[np.arange(len(prefixes))[:, None], prefixes] = -np.inf
         weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+        return self._held_back(weights / weights.sum(axis=1, keepdims=True), np.isfinite(logits))
 
 
 def _prefixes(placed: list[tuple[int, ...]]) -> np.ndarray:
@@ -245,14 +307,16 @@ def draw(pool: Pool, slot: SlotDistribution, *, size: int, rng: np.random.Genera
     """Sample a slate slot by slot and give exact conditional and marginal propensities."""
     n = len(pool.item_ids)
     size = min(size, n)
-    tree = [slot.both(_ordered(n, position)) for position in range(size)]
-    marginals = _marginals([probabilities for _, probabilities in tree], n=n)
+    tree = [slot.parts(_ordered(n, position)) for position in range(size)]
+    marginals = _marginals([probabilities for *_, probabilities in tree], n=n)
     placed: tuple[int, ...] = ()
     placements: list[Placement] = []
-    for position, (soft, probabilities) in enumerate(tree):
+    for position, (soft, uniform, probabilities) in enumerate(tree):
         row = _row_of(placed, n)
         explored = bool(rng.random() < slot.exploration_rate)
-        if explored:
+        if explored and slot.unproven is not None:
+            chosen = int(rng.choice(n, p=uniform[row]))
+        elif explored:
             remaining = [i for i in range(n) if i not in placed]
             chosen = remaining[int(rng.integers(len(remaining)))]
         else:

@@ -22,6 +22,8 @@ _POSITIVE = {
     ReplyKind.PURCHASE: 3.0,
     ReplyKind.CLICK: 0.3,
 }
+LIKED = frozenset({ReplyKind.LIKE, ReplyKind.SAVE, ReplyKind.PURCHASE})
+"""As `data.engagement.LIKED_BY`, which would load pandas at every start."""
 _NEGATIVE = {ReplyKind.DISLIKE: 1.0, ReplyKind.NEVER: 2.0, ReplyKind.REPORT: 2.0}
 
 
@@ -31,6 +33,8 @@ class ItemHistory:
 
     shown_at: datetime | None = None
     n_shown: int = 0
+    n_liked: int = 0
+    """Impressions that were liked, saved or bought, and the same told by other platforms."""
     disliked_at: datetime | None = None
     purchased_at: datetime | None = None
     is_never: bool = False
@@ -169,8 +173,16 @@ def _history(shown: list[datetime], replies: list[Reply], *, at: datetime) -> It
     return ItemHistory(
         shown_at=max(shown, default=None),
         n_shown=len(shown),
+        n_liked=_times_liked(replies),
         disliked_at=max((r.at for r in replies if r.kind is ReplyKind.DISLIKE), default=None),
         purchased_at=max((r.at for r in replies if r.kind is ReplyKind.PURCHASE), default=None),
         is_never=any(r.kind is ReplyKind.NEVER for r in replies),
         affinity=affinity,
     )
+
+
+def _times_liked(replies: list[Reply]) -> int:
+    """One for each slate, however often it was answered; what names no slate counts by itself."""
+    liked = [reply.slate_id for reply in replies if reply.kind in LIKED]
+    slates = {slate for slate in liked if slate is not None}
+    return len(slates) + sum(slate is None for slate in liked)

@@ -174,6 +174,7 @@ class Recommender:
             item_ids=tuple(hit.item_id for hit in hits),
             scores=scored.scores,
             similarities=np.zeros((len(hits), len(hits))),
+            unproven=scored.unproven,
         )
         order = np.argsort(-pool.scores, kind="stable")[: _pool_size(self.policy)]
         rows = np.array([hits[i].row for i in order], dtype=np.int64)
@@ -230,8 +231,10 @@ def _below(placements: Sequence[Placement], n_above: int) -> list[Placement]:
 
 
 def _context(pool: Pool, scored: Scored, matches: Matches) -> Mapping[str, object]:
+    unproven = () if pool.unproven is None else np.flatnonzero(pool.unproven).tolist()
     return {
         "floor": round(matches.floor, 6),
         "similarities": [[round(float(x), 4) for x in row] for row in pool.similarities],
         "features": dict(scored.features),
+        "unproven": list(unproven),
     }

@@ -11,6 +11,7 @@ import numpy as np
 
 from data.errors import InvalidInput
 from data.events import Placement, SlateRecord
+from recommender.logged import unproven_of
 from recommender.policy import (
     GreedyPolicy,
     Policy,
@@ -20,7 +21,9 @@ from recommender.policy import (
     UniformPolicy,
 )
 
-_SOFTMAX_VERSION = re.compile(r"e([\d.e+-]+?)-t([\d.e+-]+?)-d([\d.e+-]+?)-m(\d+)")
+_SOFTMAX_VERSION = re.compile(
+    r"e([\d.e+-]+?)-t([\d.e+-]+?)-d([\d.e+-]+?)-m(\d+)(?:-u([\d.e+-]+))?"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,8 @@ def policy_of(slate: SlateRecord) -> Policy:
                         temperature_in_sd=float(found[2]),
                         diversity_penalty=float(found[3]),
                         pool_size=int(found[4]),
+                        # Rows of versions before the bound do not name it.
+                        unproven_share=float(found[5] or 1.0),
                     )
                 )
         case "uniform" if slate.policy_version == UniformPolicy().version:
@@ -94,6 +99,7 @@ def replay(slate: SlateRecord, *, in_force: Mapping[str, str] | None = None) -> 
             item_ids=slate.candidates,
             scores=np.array(slate.scores),
             similarities=np.array(similarities, dtype=np.float64),
+            unproven=unproven_of(slate),
         )
         drawn = (
             policy_of(slate)

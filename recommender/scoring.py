@@ -18,6 +18,8 @@ from recommender.slate import Request
 
 PRIOR_IMPRESSIONS = 20.0
 """Weight of the catalogue's mean like rate against an item's own counts."""
+PROVEN_FROM = int(PRIOR_IMPRESSIONS)
+"""Impressions from which an item's own counts outweigh the prior."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class Scored:
     model_version: str
     features: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     """What was served, JSON values only; logged with the slate."""
+    unproven: np.ndarray | None = None
+    """(n_hits,) bool: shown fewer than `PROVEN_FROM` times; None when nobody counts."""
 
 
 class Scorer(Protocol):
@@ -75,7 +79,9 @@ class MatchScorer:
             ],
             dtype=np.float64,
         )
-        return Scored(scores, Stage.MATCH_ONLY, "match-only")
+        return Scored(
+            scores, Stage.MATCH_ONLY, "match-only", unproven=unproven(hits, self.impressions)
+        )
 
     @property
     def mean_like_rate(self) -> float:
@@ -88,6 +94,16 @@ class MatchScorer:
         return (self.likes.get(item_id, 0) + w * self.mean_like_rate) / (
             self.impressions.get(item_id, 0) + w
         )
+
+
+def unproven(hits: Sequence[Hit], impressions: Mapping[ItemId, int]) -> np.ndarray | None:
+    """Give (n_hits,) bool: which hits were shown too seldom to have proved themselves.
+
+    None where no impression is counted at all: then nobody is a newcomer among old hands.
+    """
+    if not impressions:
+        return None
+    return np.array([impressions.get(hit.item_id, 0) < PROVEN_FROM for hit in hits], dtype=bool)
 
 
 def category_taste(profile: UserProfile, items: Sequence[Item]) -> list[float]:

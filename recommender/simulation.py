@@ -34,8 +34,9 @@ from data.events import (
 from index.matches import Hit, Matcher, Matches, Query
 from recommender.candidates import CatalogueTable
 from recommender.constraints import Constraints
+from recommender.crowd import CrowdTaste, category_transfer
 from recommender.evaluation import cascade, per_position
-from recommender.features import Background, category_transfer
+from recommender.features import Background
 from recommender.guard import refusals
 from recommender.learned_scorer import LearnedScorer, learned_weight
 from recommender.logged import LoggedSlates, joined, logged_slates, placings, slate_log
@@ -361,7 +362,7 @@ class _Arm:
             asserted=self.asserted,
         )
 
-    def _transfer(self) -> Floats | None:
+    def _transfer(self) -> CrowdTaste | None:
         if self.n_slates == 0:
             return None
         agreed = self.population.consents

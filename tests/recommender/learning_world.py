@@ -109,6 +109,7 @@ def a_log(
         marginal=marginal,
         rewards=(rng.random((n, size)) < p_like).astype(float),
         wanted=np.ones((n, size)),
+        unproven=np.zeros((n, m), dtype=bool),
     )
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -243,3 +244,95 @@ def test_only_the_best_of_a_long_list_take_part() -> None:
     }
 
     assert shown == {f"i{n}" for n in range(30, 40)}
+
+
+def a_pool_of_newcomers(unproven: list[int], n: int = 10) -> Pool:
+    # The newcomers score best, as an optimistic prior would have it.
+    scores = [2.0 if i in unproven else 1.0 - i / 20 for i in range(n)]
+    flags = np.isin(np.arange(n), unproven)
+    return replace(a_pool(scores), unproven=flags)
+
+
+def test_newcomers_get_at_most_their_share_of_every_slot() -> None:
+    pool = a_pool_of_newcomers([2, 5, 6])
+    slot = SlotDistribution.of(pool, PolicyParameters(exploration_rate=0.2))
+
+    marginals = marginal_propensities(slot, n=10, size=3)
+
+    for placed in ((), (2,), (0, 5), (1, 3)):
+        left = [i for i in (2, 5, 6) if i not in placed]
+        probabilities = slot.probabilities(placed)
+        assert probabilities[left].sum() == pytest.approx(0.15)
+        assert probabilities.sum() == pytest.approx(1.0)
+        assert (probabilities[np.setdiff1d(np.arange(10), placed)] > 0).all()
+    # The last of them may have less than its share by itself.
+    assert 0.14 < marginals[[2, 5, 6]].sum() / 3 <= 0.15 + 1e-12
+
+
+def test_the_bound_leaves_the_order_among_newcomers_and_among_the_others() -> None:
+    pool = a_pool_of_newcomers([2, 5, 6])
+    free = SlotDistribution.of(pool, PolicyParameters(exploration_rate=0.0, unproven_share=1.0))
+    held = SlotDistribution.of(pool, PolicyParameters(exploration_rate=0.0))
+
+    ratios = held.probabilities(()) / free.probabilities(())
+
+    assert ratios[[2, 5, 6]] == pytest.approx([ratios[2]] * 3)
+    assert ratios[[0, 1, 3, 4]] == pytest.approx([ratios[0]] * 4)
+    assert ratios[2] < 1 < ratios[0]
+
+
+@pytest.mark.parametrize(
+    ("unproven", "parameters"),
+    [
+        pytest.param(list(range(8)), PolicyParameters(), id="fewer proven than a slate holds"),
+        pytest.param([], PolicyParameters(), id="nobody new"),
+        pytest.param([1, 2], LEARNING_PHASE, id="learning phase"),
+        pytest.param([9], PolicyParameters(), id="below the share anyway"),
+    ],
+)
+def test_where_nothing_is_to_be_held_back_the_draw_is_as_without(
+    unproven: list[int], parameters: PolicyParameters
+) -> None:
+    pool = replace(
+        a_pool([1.0 - i / 20 for i in range(10)]), unproven=np.isin(np.arange(10), unproven)
+    )
+
+    with_flags = SoftmaxPolicy(parameters).choose(pool, size=3, rng=np.random.default_rng(8))
+    without = SoftmaxPolicy(parameters).choose(
+        replace(pool, unproven=None), size=3, rng=np.random.default_rng(8)
+    )
+
+    assert [p.item_id for p in with_flags.placements] == [p.item_id for p in without.placements]
+    assert [p.propensity for p in with_flags.placements] == pytest.approx(
+        [p.propensity for p in without.placements]
+    )
+
+
+def test_logged_propensities_are_the_frequencies_where_newcomers_are_held_back() -> None:
+    pool = a_pool_of_newcomers([0, 4], n=6)
+    policy = SoftmaxPolicy(PolicyParameters(exploration_rate=0.2))
+    slot = SlotDistribution.of(best(pool, 10), policy.parameters)
+    rng = np.random.default_rng(11)
+    n = 6_000
+    names = best(pool, 10).item_ids
+    counts = np.zeros((6, 3))
+
+    for _ in range(n):
+        for placement in policy.choose(pool, size=3, rng=rng).placements:
+            counts[names.index(placement.item_id), placement.position] += 1
+
+    expected = marginal_propensities(slot, n=6, size=3)
+    error = np.sqrt(expected * (1 - expected) / n)
+    assert (np.abs(counts / n - expected) <= 4 * error).all()
+    newcomers = [names.index(name) for name in ("i0", "i4")]
+    assert counts[newcomers].sum() / counts.sum() <= 0.15 + 4 * np.sqrt(0.15 * 0.85 / (3 * n))
+
+
+def test_a_vanished_weight_of_the_proven_does_not_open_the_bound() -> None:
+    pool = a_pool_of_newcomers([0, 1], n=8)
+    parameters = PolicyParameters(exploration_rate=0.0, temperature_in_sd=1e-4)
+
+    probabilities = SlotDistribution.of(pool, parameters).probabilities(())
+
+    assert probabilities[[0, 1]].sum() == pytest.approx(0.15)
+    assert probabilities.sum() == pytest.approx(1.0)
