@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from data.errors import ModelError
-from index import bundled_model
+from index import bundled_model, packed_model
 from index.check_texts import varied_texts
 from index.embedding import Embedder
 
@@ -97,7 +97,7 @@ def test_four_bit_blocks_unpack_to_scaled_nibbles() -> None:
     block[2] = 0xF0  # weight 0 is 0 - 8, weight 16 is 15 - 8, in units of 0.5
     block[3] = 0x8A  # weight 1 is 10 - 8, weight 17 is 8 - 8
 
-    values = bundled_model.dequantise(block)
+    values = packed_model.dequantise(block)
 
     assert values[[0, 16, 1, 17]].tolist() == [-4.0, 3.5, 1.0, 0.0]
 
