@@ -57,7 +57,9 @@ class Conversation:
         number = incoming.incoming_id
         if isinstance(incoming, FileMessage) and number not in self._lesson_texts:
             if self._wants_pairs(incoming):
-                self._lesson_texts[number] = _lesson_text(incoming)
+                text = self._lesson_texts[number] = _lesson_text(incoming)
+                if isinstance(text, str):
+                    course_tools.read_ahead(self.services, text)
         elif isinstance(incoming, TextMessage) and number not in self._meanings:
             meaning = hearing.understood(self.services.understanding, incoming)
             if meaning is not None:

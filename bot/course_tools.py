@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterable, Mapping
 import segno
 
 from bot.coverage import ALL_COURSES, CoverageMap, courses_of
+from bot.creators import ask_about
 from bot.creators_desk import handle_of, named
 from bot.messages import Button, ButtonPress, Command, Incoming, Picture, Reply, Rich, cut, plain
 from bot.rendering import as_edit
 from bot.turn import Services, Turn
 from data.catalogue import Lesson, LessonId
 from data.links import lesson_for, payload_for
+from index.matches import Query
 
 PER_PAGE = 8
 WEAK_SHOWN = 10
@@ -26,7 +28,7 @@ _JUDGING = frozenset({"jgrade", "jskip", "jundo", "jmore"})
 
 
 def get_ready(services: Services, incoming: Incoming) -> None:
-    """Read the lessons that a creator's command needs, before anything is locked.
+    """Read the texts that a creator's command needs, before anything is locked.
 
     The first look at a lesson takes a tenth of a second, and these tools look at a hundred. What was
     read is kept, so that the answer itself then takes no time.
@@ -34,6 +36,8 @@ def get_ready(services: Services, incoming: Incoming) -> None:
     name, argument = "", ""
     if isinstance(incoming, Command):
         name, argument = incoming.name.lower(), incoming.argument.strip()
+        if name == "pair" and (text := argument or incoming.quoted.strip()):
+            read_ahead(services, text)
     elif isinstance(incoming, ButtonPress):
         read = services.signer.read(incoming.sender.user_key, incoming.payload)
         name, argument = (read.action, read.argument) if read else ("", "")
@@ -45,6 +49,13 @@ def get_ready(services: Services, incoming: Incoming) -> None:
         course = _meant(argument, courses) if name == "coverage" else _of_handle(argument, courses)
         if course is not None:
             services.desk.maps.of(engine, course, services.store.rules(), at=incoming.at)
+
+
+def read_ahead(services: Services, text: str) -> None:
+    """Understand a text that is about to be previewed; the matcher remembers what it read."""
+    engine = services.engine()
+    ask = ask_about(engine.catalogue, text)
+    engine.matcher.match(Query(text=ask.text, title=ask.title), eligible=None, top_k=1)
 
 
 def coverage(turn: Turn, argument: str) -> Reply:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import numpy as np
-
 from bot.creators_desk import handle_of
 from bot.messages import Button, Reply, Rich, cut, plain
 from bot.rendering import as_edit
 from bot.studio.previewing import Ask, Preview, Row, attached_lesson, preview
 from bot.studio.words import StudioWords
 from bot.turn import Turn
-from data.catalogue import Item, ItemId, Lesson, LessonId
+from data.catalogue import Catalogue, Item, ItemId, Lesson, LessonId
 from data.events import CreatorRule, Judgement, RuleKind
 from data.vocabulary import AllergenState
 
@@ -35,7 +33,7 @@ def pair(turn: Turn, text: str) -> Reply:
     text = text.strip()
     if not text:
         return Reply(spans=plain(turn.words("pair.usage")))
-    ask = _ask_about(turn, text)
+    ask = ask_about(turn.engine.catalogue, text)
     turn.store.audit(
         at=turn.at,
         actor=turn.sender.user_key,
@@ -45,9 +43,8 @@ def pair(turn: Turn, text: str) -> Reply:
     return preview_page(turn, ask)
 
 
-def _ask_about(turn: Turn, text: str) -> Ask:
+def ask_about(catalogue: Catalogue, text: str) -> Ask:
     """The lesson that is named or pasted, else the text by itself."""
-    catalogue = turn.engine.catalogue
     lesson = catalogue.lessons_by_id.get(LessonId(text)) or attached_lesson(
         catalogue.lessons, text
     )
@@ -393,12 +390,6 @@ def judge(turn: Turn, argument: str) -> Reply:
 
 def _lesson(turn: Turn, lesson_id: LessonId) -> Lesson | None:
     return turn.engine.catalogue.lessons_by_id.get(lesson_id)
-
-
-def unknown_share(turn: Turn) -> float:
-    """Share of items whose label says nothing of at least one of the 14 allergens."""
-    states = turn.engine.table.states
-    return float(np.mean((states == 0).any(axis=1))) if len(states) else 0.0
 
 
 PRESSES: Mapping[str, Callable[[Turn, str], list[Reply]]] = {

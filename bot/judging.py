@@ -6,14 +6,14 @@ button names. So a press that comes twice, late, or after a restart does the sam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 
 from bot.creators import GRADES, grade_rows, grade_words, latest_grade, record_grade
 from bot.creators_desk import handle_of
 from bot.messages import Button, Reply, Rich, cut
 from bot.rendering import as_edit
 from bot.turn import Turn
-from bot.unsure_pairs import Pair, is_decided, questions
+from bot.unsure_pairs import Pair, decided_by, questions
 from data.events import UserKey
 from index.passages import sentences
 
@@ -38,26 +38,22 @@ def _begin(turn: Turn) -> tuple[Pair, ...]:
     return pairs
 
 
-def _next(turn: Turn, pairs: tuple[Pair, ...], after: int, notice: str = "") -> Reply:
+def _next(turn: Turn, pairs: tuple[Pair, ...], after: int) -> Reply:
     """Ask about the next open pair behind position `after`, or say that the round is over."""
-    judged = {Pair(j.lesson_id, j.item_id) for j in turn.store.judgements()}
-    for position in range(after + 1, len(pairs)):
-        if _is_open(turn, pairs[position], judged):
-            return _question(turn, pairs, position, notice)
-    return _over(turn, pairs, notice)
-
-
-def _is_open(turn: Turn, pair: Pair, judged: Collection[Pair]) -> bool:
     catalogue = turn.engine.catalogue
-    return (
-        pair not in judged
-        and pair.lesson_id in catalogue.lessons_by_id
-        and pair.item_id in catalogue.items_by_id
-        and not is_decided(pair, turn.store.rules())
-    )
+    judged = {Pair(j.lesson_id, j.item_id) for j in turn.store.judgements()}
+    is_decided = decided_by(turn.store.rules())
+    for position in range(after + 1, len(pairs)):
+        pair = pairs[position]
+        is_there = (
+            pair.lesson_id in catalogue.lessons_by_id and pair.item_id in catalogue.items_by_id
+        )
+        if is_there and pair not in judged and not is_decided(pair):
+            return _question(turn, pairs, position)
+    return _over(turn, pairs)
 
 
-def _question(turn: Turn, pairs: tuple[Pair, ...], position: int, notice: str = "") -> Reply:
+def _question(turn: Turn, pairs: tuple[Pair, ...], position: int) -> Reply:
     words, pair = turn.words, pairs[position]
     lesson = turn.engine.catalogue.lessons_by_id[pair.lesson_id]
     item = turn.engine.catalogue.items_by_id[pair.item_id]
@@ -80,11 +76,10 @@ def _question(turn: Turn, pairs: tuple[Pair, ...], position: int, notice: str = 
     return Reply(
         spans=rich.done(),
         buttons=(*grade_rows(turn, "jgrade", target), tuple(steps)),
-        notice=notice,
     )
 
 
-def _over(turn: Turn, pairs: tuple[Pair, ...], notice: str = "") -> Reply:
+def _over(turn: Turn, pairs: tuple[Pair, ...]) -> Reply:
     """The end of a round, or of everything there is to ask."""
     words, key = turn.words, turn.sender.user_key
     unsure = turn.services.desk.unsure(turn.engine, at=turn.at)
@@ -99,7 +94,7 @@ def _over(turn: Turn, pairs: tuple[Pair, ...], notice: str = "") -> Reply:
         steps.append(turn.button("button.undo_grade", "jundo", _target(last)))
     if has_more:
         steps.append(turn.button("button.judge_more", "jmore", handle_of(key)))
-    return Reply(spans=rich.done(), buttons=(tuple(steps),) if steps else (), notice=notice)
+    return Reply(spans=rich.done(), buttons=(tuple(steps),) if steps else ())
 
 
 def _target(pair: Pair) -> str:

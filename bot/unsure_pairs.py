@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -32,6 +32,8 @@ WORTH_ASKING = (0.1, 0.9)
 """Scores outside are as good as decided; a creator's time is worth more than their answer."""
 _OF_ONE = 2
 """Questions about one lesson, or one item, in a round."""
+_LOOKED_THROUGH = 30
+"""Times a round, before everything is looked through."""
 _MOST_COSINES = 3_000
 _GUESSED = (Mode.POPULAR, Mode.PINS)
 
@@ -107,43 +109,51 @@ def questions(
         without: Further pairs to leave out.
         n: Pairs at most.
     """
-    asked = active_queries(
-        unsure.lessons,
-        unsure.items,
-        unsure.scores,
-        UNDECIDED,
-        judgements,
-        cosines=unsure.cosines,
-        n=max(1, unsure.scores.size),
-        per_lesson=max(1, len(unsure.items)),
-    )
-    rows = {lesson: n for n, lesson in enumerate(unsure.lessons)}
-    columns = {item: n for n, item in enumerate(unsure.items)}
+    left_out = decided_by(rules)
+    # Nearly always the first few hundred hold a whole round, and sorting out all takes a while.
+    for most in (_LOOKED_THROUGH * n, unsure.scores.size):
+        asked = active_queries(
+            unsure.lessons,
+            unsure.items,
+            unsure.scores,
+            UNDECIDED,
+            judgements,
+            cosines=unsure.cosines,
+            n=max(1, most),
+            per_lesson=max(1, len(unsure.items)),
+        )
+        pairs = (Pair(question.lesson_id, question.item_id) for question in asked)
+        found = _spread(
+            unsure, (pair for pair in pairs if pair not in without and not left_out(pair)), n
+        )
+        if len(found) == n or most >= unsure.scores.size:
+            break
+    return found
+
+
+def _spread(unsure: UnsurePairs, pairs: Iterable[Pair], n: int) -> tuple[Pair, ...]:
+    """The first `n` that are worth asking, few of any lesson and of any item."""
+    rows = {lesson: row for row, lesson in enumerate(unsure.lessons)}
+    columns = {item: column for column, item in enumerate(unsure.items)}
     low, high = WORTH_ASKING
-    per_lesson: Counter[LessonId] = Counter()
-    per_item: Counter[ItemId] = Counter()
+    of_lesson: Counter[LessonId] = Counter()
+    of_item: Counter[ItemId] = Counter()
     found: list[Pair] = []
-    for question in asked:
-        pair = Pair(question.lesson_id, question.item_id)
-        score = unsure.scores[rows[pair.lesson_id], columns[pair.item_id]]
-        if not low <= score <= high or pair in without or is_decided(pair, rules):
+    for pair in pairs:
+        if not low <= unsure.scores[rows[pair.lesson_id], columns[pair.item_id]] <= high:
             continue
-        if per_lesson[pair.lesson_id] >= _OF_ONE or per_item[pair.item_id] >= _OF_ONE:
+        if of_lesson[pair.lesson_id] >= _OF_ONE or of_item[pair.item_id] >= _OF_ONE:
             continue
-        per_lesson[pair.lesson_id] += 1
-        per_item[pair.item_id] += 1
+        of_lesson[pair.lesson_id] += 1
+        of_item[pair.item_id] += 1
         found.append(pair)
         if len(found) == n:
             break
     return tuple(found)
 
 
-def is_decided(pair: Pair, rules: Collection[CreatorRule]) -> bool:
-    """Whether a pin or a ban says already what a judgement could."""
-    return any(
-        rule.item_id == pair.item_id
-        and (
-            rule.lesson_id == pair.lesson_id or (rule.kind is RuleKind.BAN and not rule.lesson_id)
-        )
-        for rule in rules
-    )
+def decided_by(rules: Collection[CreatorRule]) -> Callable[[Pair], bool]:
+    """Whether a pin or a ban says already what a judgement of a pair could."""
+    fixed = {(rule.lesson_id, rule.item_id) for rule in rules}
+    banned = {rule.item_id for rule in rules if rule.kind is RuleKind.BAN and not rule.lesson_id}
+    return lambda pair: pair in fixed or pair.item_id in banned

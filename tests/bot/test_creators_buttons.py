@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from bot.engine import Engine
-from bot.messages import Command
+from bot.messages import Command, FileMessage
 from data.catalogue import Catalogue, Item, Lesson, LessonId
 from data.events import CreatorRule, RuleKind
 from data.store import EventStore
+from index.embedding import HashingEmbedder, Kind
 from tests.fakes import (
     NOON,
     Person,
@@ -342,3 +345,34 @@ def test_a_pin_does_not_change_the_score_of_an_item_that_is_shown_anyway() -> No
 
     assert f"[{item_id}]" in eve.text
     assert eve.text.splitlines()[1].split(" · ")[0] == before
+
+
+class CountingEmbedder(HashingEmbedder):
+    """Counts the texts that it embeds."""
+
+    n_texts = 0
+
+    def embed(self, texts: Sequence[str], *, kind: Kind) -> np.ndarray:
+        self.n_texts += len(texts)
+        return super().embed(texts, kind=kind)
+
+
+@pytest.mark.parametrize("is_file", [False, True])
+def test_a_text_is_read_before_anything_is_locked(is_file: bool) -> None:
+    embedder = CountingEmbedder(dim=64)
+    catalogue = Catalogue.of(sample_catalogue().items[:7], [replace(LESSON, title="Counted")])
+    eve = creator(engine=lambda: engine)
+    engine = engine_over(catalogue, embedder)
+    stamp = eve._stamp()
+    incoming = (
+        FileMessage(**stamp, file_name="a.txt", content=TEXT.encode(), caption="/pair")
+        if is_file
+        else Command(**stamp, name="pair", argument=TEXT)
+    )
+
+    eve.conversation.prepare(incoming)
+    n_ahead = embedder.n_texts
+    eve.sends(incoming)
+
+    assert "Pairing preview: A ripe tomato" in eve.text
+    assert embedder.n_texts == n_ahead
