@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
-from bot import catalogue_commands, learning_commands, maintenance, person_commands
+from bot import (
+    catalogue_commands,
+    learning_commands,
+    maintenance,
+    person_commands,
+    stats_commands,
+)
 from bot.console import AsJson, configure_logging, err, out, print_json, wired
 from bot.settings import Settings
 from bot.terminal import TerminalChat, typed_lines, utc_now
-from bot.wiring import Wired, read_catalogue
+from bot.wiring import Wired
 from data.errors import InvalidInput, SettingsError
 
 # Rich's Markdown help joins the lines of an example; plain text keeps them apart.
@@ -100,6 +105,7 @@ def _telegram(parts: Wired) -> None:
         health_port=s.health_port,
         is_degraded=lambda: parts.engines.is_degraded,
     )
+    parts.office.jobs.tell_interrupted()
     serve = run_webhook if s.webhook_url else run_polling
     err.print("Zhiwei is running; stop it with Ctrl-C.", style="green")
     asyncio.run(
@@ -178,47 +184,6 @@ def _moment(text: str) -> datetime:
 
 
 @app.command()
-def stats(
-    period: Annotated[str, typer.Argument(help="7d, 30d or all.")] = "30d",
-    as_json: AsJson = False,
-) -> None:
-    """Print reach, like rate with interval, coverage and safety.
-
-    Examples:
-      zhiwei stats
-      zhiwei stats 7d --json
-    """
-    from bot.admin import PERIODS, gather
-
-    with wired() as parts:
-        if period not in PERIODS:
-            raise InvalidInput(f"{period!r} is no period; expected one of {', '.join(PERIODS)}")
-        length: timedelta | None = PERIODS[period]
-        until = utc_now()
-        catalogue, _ = read_catalogue(parts.settings)
-        figures = gather(
-            parts.store,
-            n_items=len(catalogue),
-            since=until - length if length else None,
-            until=until,
-        )
-        if as_json:
-            print_json(asdict(figures))
-            return
-        table = Table("figure", "value")
-        for name, value in asdict(figures).items():
-            shown = (
-                f"{value['value']:.1%} ({value['low']:.1%} to {value['high']:.1%}, n={value['n']})"
-                if isinstance(value, dict)
-                else f"{value:.3f}"
-                if isinstance(value, float)
-                else str(value)
-            )
-            table.add_row(name.replace("_", " "), shown)
-        out.print(table)
-
-
-@app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Check what a support person would check, and say what to do.
 
@@ -287,6 +252,7 @@ def serve(
 catalogue_commands.register(app)
 learning_commands.register(app, catalogue_commands.evaluate_app)
 person_commands.register(app, catalogue_commands.import_app)
+stats_commands.register(app)
 maintenance.register(app)
 
 

@@ -217,8 +217,9 @@ def _command(turn: Turn, command: Command) -> list[Reply]:
             return telling.undo(turn)
         case "stop":
             return personal.give_consent(turn, "send_tips:0")
-        case "stats":
-            return [admin.stats(turn, argument) if turn.is_admin else creators.refuse(turn)]
+        case _ if name in admin.COMMANDS:
+            may = turn.is_admin
+            return [admin.command(turn, name, argument) if may else creators.refuse(turn)]
         case "pair" | "pin" | "ban" | "judge" | "coverage" | "link":
             if not turn.is_creator:
                 return [creators.refuse(turn)]

@@ -6,7 +6,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 
-from bot import course_tools, creators, judging, lessons, personal, reacting, telling
+from bot import (
+    admin,
+    admin_steps,
+    course_tools,
+    creators,
+    judging,
+    lessons,
+    personal,
+    reacting,
+    telling,
+)
 from bot.messages import ButtonPress, Reply, plain
 from bot.offering import explain, offer, others, start_lesson
 from bot.rendering import allowed, as_edit, render_slate, slate_picture
@@ -49,6 +59,7 @@ def press(turn: Turn, incoming: ButtonPress) -> list[Reply]:
         "unfact": lambda: _delete_fact(turn, read.argument),
         "lessons": lambda: [as_edit(lessons.browse(turn, read.argument))],
         "lesson": lambda: _open_lesson(turn, read.argument),
+        admin_steps.ACTION: lambda: [admin.press(turn, read.argument)],
     }
     if read.action in pages:
         return pages[read.action]()

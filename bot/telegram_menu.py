@@ -39,7 +39,7 @@ PRIVATE = (
 )
 GROUP = ("start", "lessons", "why", "help", "privacy")
 CREATORS = ("pair", "judge", "coverage", "link", "pin", "ban")
-ADMINS = ("stats",)
+ADMINS = ("stats", "export", "models", "train", "promote", "rollback", "whatif", "reload")
 KNOWN = frozenset((*PRIVATE, *CREATORS, *ADMINS))
 
 _PATIENCE = 5

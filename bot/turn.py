@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
+from bot.admin_office import AdminOffice
 from bot.buttons import ButtonSigner
 from bot.creators_desk import CreatorsDesk
 from bot.dialog import Dialog
@@ -63,6 +64,7 @@ class Services:
     bot_name: Callable[[], str] = str
     """The bot's name on Telegram without @, for links; empty when there is none."""
     desk: CreatorsDesk = field(default_factory=CreatorsDesk)
+    office: AdminOffice = field(default_factory=AdminOffice)
     new_slate_id: Callable[[], SlateId] = new_slate_id
     new_seed: Callable[[], int] = new_seed
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from bot.admin_jobs import Jobs
+from bot.admin_office import AdminOffice
 from bot.buttons import ButtonSigner
 from bot.catalogue_files import imported_path, read_catalogue
 from bot.conversation import Conversation
@@ -15,6 +17,7 @@ from bot.engine_room import NO_ENCODER, EngineRoom, build_engine
 from bot.keyword_understanding import SteadyInterpreter
 from bot.retention import DailyExpiry
 from bot.settings import Settings
+from bot.telegram_posting import TelegramPost
 from bot.turn import Services
 from data.sqlite_store import SqliteEventStore
 from data.store import EventStore
@@ -61,7 +64,7 @@ class Wired:
 
     @cached_property
     def engines(self) -> EngineRoom:
-        return EngineRoom(self)
+        return EngineRoom(self, retry_seconds=self.settings.retry_seconds)
 
     @cached_property
     def conversation(self) -> Conversation:
@@ -80,9 +83,16 @@ class Wired:
                 has_pictures=s.pictures,
                 cny_per_unit=(("USD", s.usd_cny), ("CNY", "1")),
                 bot_name=self.bot_name,
+                office=self.office,
             ),
             after_turn=DailyExpiry(self.store),
         )
+
+    @cached_property
+    def office(self) -> AdminOffice:
+        post = TelegramPost(self.store)
+        note = self.settings.state / "job-under-way.json"
+        return AdminOffice(jobs=Jobs(post, note=note), quick=Jobs(post), parts=self)
 
     def bot_name(self) -> str:
         """The name that the bot had on Telegram when it last ran; empty when it never did."""

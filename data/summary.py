@@ -104,8 +104,8 @@ def summarise(
         n_silent=int(slates["is_silent"].sum()),
         n_degraded=int(slates["is_degraded"].sum()),
         n_impressions=len(impressions),
-        like_rate=_share(int(liked.sum()), len(impressions), everybody),
-        satisfaction=_share(int(liked.sum()), int(judged.sum()), len(pd.unique(people[judged]))),
+        like_rate=_share(people, liked, np.ones(len(impressions), dtype=bool)),
+        satisfaction=_share(people, liked, judged),
         clicked=_measure(funnel, "clicked", n=len(impressions)),
         bought=_measure(funnel, "bought", n=len(impressions)),
         returned=_returned(returning),
@@ -201,8 +201,13 @@ def _returned(returning: pd.DataFrame) -> Measure:
     return _measure(returning, 1, n=n)
 
 
-def _share(n_yes: int, n: int, n_people: int) -> Measure:
-    if n_people < FEWEST or n == 0:
+def _share(
+    people: npt.NDArray[np.int64], yes: npt.NDArray[np.bool_], among: npt.NDArray[np.bool_]
+) -> Measure:
+    """A share of rows, told when at least five people stand behind all of them and behind the yes."""
+    n, n_yes = int(among.sum()), int((yes & among).sum())
+    n_saying_yes = len(pd.unique(people[yes & among]))
+    if n == 0 or len(pd.unique(people[among])) < FEWEST or 0 < n_saying_yes < FEWEST:
         return Measure(n=n)
     found = wilson(n_yes, n)
     return Measure(found.rate, found.low, found.high, n)
