@@ -225,7 +225,7 @@ async def table(visit: Visit) -> Response:
         [_label(visit, name, label), *(None if math.isnan(v) else round(v, 6) for v in values)]
         for label, *values in frame.itertuples(name=None)
     ]
-    header = [visit.words(f"learned.{name}"), *(_column(visit, c) for c in frame.columns)]
+    header = [visit.words(f"learned.{name}"), *(_column(visit, name, c) for c in frame.columns)]
     return Response(
         csv_bytes(header, rows),
         media_type="text/csv; charset=utf-8",
@@ -245,8 +245,9 @@ def _policy(visit: Visit, name: str) -> str:
     return visit.words("learned.policy_model", version=name)
 
 
-def _column(visit: Visit, name: object) -> str:
-    return visit.words(f"learned.column_{name}")
+def _column(visit: Visit, name: str, column: object) -> str:
+    key = f"value_{name}" if column == "value" else f"column_{column}"
+    return visit.words(f"learned.{key}")
 
 
 def _told(
@@ -263,7 +264,7 @@ def _told(
         return f"{value:,.0f}" if float(value).is_integer() else f"{value:.4f}"
 
     return (
-        [_column(visit, column) for column in frame.columns],
+        [_column(visit, name, column) for column in frame.columns],
         [
             (
                 _label(visit, name, label),

@@ -20,6 +20,7 @@ from bot.studio.previewing import (
     Preview,
     Weighting,
     attached_lesson,
+    evidence_of,
 )
 from bot.studio.previewing import preview as rank
 from bot.studio.rivals import Rivals, rivals
@@ -31,6 +32,8 @@ from data.events import CreatorRule, Judgement, RuleKind
 from data.vocabulary import Allergen, Diet
 
 LONGEST_TEXT = 40_000
+COMPARED = 5
+"""So many items a side stand in a comparison."""
 GRADES = ("3", "2", "1", "0", "-1")
 IN_FORCE, OWN = "in_force", "own"
 """What learners get now, and the weights that the form has."""
@@ -169,11 +172,15 @@ async def compare(visit: Visit) -> Response:
     round_id = secrets.token_hex(8)
     left, right = _sides(visit, round_id, first, second)
     found = await run_in_threadpool(lambda: [_rank_as(visit, ask, name) for name in (left, right)])
+    shown = [row.hit.row for side in found for row in side.rows[:COMPARED]]
+    evidence = await run_in_threadpool(evidence_of, visit.engine, ask, shown)
     return visit.page(
         "compare.html" if visit.is_htmx else "compare_page.html",
         ask=ask,
         left=found[0],
         right=found[1],
+        compared=COMPARED,
+        evidence=evidence,
         round_id=round_id,
         first=first,
         second=second,

@@ -11,7 +11,7 @@ import numpy as np
 
 from bot.engine import Engine
 from bot.steady_matching import SteadyMatcher
-from data.catalogue import Item, Lesson, LessonId
+from data.catalogue import Item, ItemId, Lesson, LessonId
 from data.events import CreatorRule, RuleKind, UserKey
 from data.vocabulary import Allergen, Diet
 from index.matches import Hit, Matcher, Query
@@ -237,6 +237,20 @@ def _banned(engine: Engine, ask: Ask, rules: Sequence[CreatorRule]) -> tuple[Ite
         r.item_id for r in rules if r.kind is RuleKind.BAN and r.lesson_id in ("", ask.lesson_id)
     }
     return tuple(item for item in engine.catalogue if item.item_id in ids)
+
+
+def evidence_of(engine: Engine, ask: Ask, rows: Collection[int]) -> dict[ItemId, str]:
+    """The sentence that learners would get for each of these rows of the catalogue.
+
+    A comparison shows these on both sides: a side's own would tell which model it is.
+    """
+    only = np.zeros(len(engine.catalogue), dtype=bool)
+    only[list(rows)] = True
+    if not only.any():
+        return {}
+    query = Query(text=ask.text, title=ask.title)
+    hits = engine.matcher.match(query, eligible=only, top_k=int(only.sum())).hits
+    return {hit.item_id: hit.evidence for hit in hits}
 
 
 def highlight(text: str, evidence: Sequence[tuple[int, str]]) -> tuple[Segment, ...]:

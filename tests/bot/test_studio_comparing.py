@@ -42,6 +42,17 @@ def test_a_model_without_encoder_is_compared_blind_with_the_one_in_force(
     assert vote["winner"] in vote["pair"]
 
 
+def test_evidence_does_not_tell_which_side_has_no_encoder(
+    studio: tuple[Browser, StudioParts],
+) -> None:
+    browser, _ = studio
+
+    browser.open("/pairings").press("Compare", text=TOFU, first="in_force", second=WORDS_ONLY)
+
+    left, right = (part.split("</ol>")[0] for part in browser.markup.split("<ol>")[1:3])
+    assert left.count("<blockquote>") == right.count("<blockquote>") == 5
+
+
 def test_a_repeated_vote_counts_once(studio: tuple[Browser, StudioParts], tmp_path: Path) -> None:
     browser, _ = studio
     browser.open("/pairings").press("Compare", text=TOFU, second="words")

@@ -188,7 +188,7 @@ def test_models_and_the_reliability_of_the_chosen_one_are_shown(
     assert picture.content.startswith(b"\x89PNG")
     table = browser.client.get("/figures/learning/reliability.csv?model=first")
     rows = list(csv.reader(io.StringIO(table.content.decode("utf-8-sig"))))
-    assert [row[2] for row in rows] == ["Value", "0.05", "0.35"]
+    assert [row[2] for row in rows] == ["Observed", "0.05", "0.35"]
 
 
 def test_what_was_worked_out_is_shown_with_its_date_plots_and_tables(

@@ -26,6 +26,9 @@ PAGES = {
     "figures": "/figures?period=90d",
     "people": "/people",
     "coverage": "/coverage?course=*",
+    "item": "/catalogue/item?id=bok-choy-shanghai",
+    "learning": "/figures/learning",
+    "golden": "/golden",
 }
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 
