@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,12 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from bot.studio.app import build_app
 from bot.understanding.meaning import Intent
+from data.catalogue import ItemId
 from data.events import RuleKind
+from data.vocabulary import Allergen, AllergenState
 from tests.bot.studio_world import TOKEN, StudioParts, parts_in
 from tests.browser.server import chromium, served, studio
+from tests.fakes import NOON
 
 TOFU = (
     "Tofu is made from soy beans. The beans are soaked, ground and cooked.\nMiso soup needs tofu."
@@ -132,6 +136,92 @@ def test_an_import_with_bad_rows_is_shown_before_it_is_published(
     assert "plum" in parts.engines.current().catalogue.items_by_id
 
 
+def test_a_course_from_zip_to_the_preview_of_a_lesson(page: Page, tmp_path: Path) -> None:
+    driver, address, _ = page
+    file = tmp_path / "慢食.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("1 豆腐.md", "# 豆腐的一天\n\n豆腐由大豆制成。味噌汤里要放豆腐和海带。\n")
+        archive.writestr("2 tofu.txt", TOFU)
+        archive.writestr("clip.mp4", b"-")
+    driver.get(f"{address}/pairings")
+
+    driver.find_element(By.ID, "file").send_keys(str(file))
+    press(driver, "Find items")
+    sees(driver, "2 lessons were read.")
+    sees(driver, "clip.mp4 is of another kind")
+    driver.find_element(By.LINK_TEXT, "豆腐的一天").click()
+
+    sees(driver, "What goes with “豆腐的一天”")
+    assert driver.find_elements(By.TAG_NAME, "mark")
+    assert complaints(driver) == []
+
+
+def test_two_models_are_compared_blind_in_place(page: Page) -> None:
+    driver, address, _ = page
+    driver.get(f"{address}/pairings?lesson=wok-heat")
+    driver.find_element(
+        By.XPATH, "//form[contains(@class,'ask')]//summary[contains(.,'blind')]"
+    ).click()
+
+    press(driver, "Compare")
+    sees(driver, "Which five go better")
+    press(driver, "No difference")
+
+    sees(driver, "Which was which")
+    sees(driver, "no encoder")
+    assert complaints(driver) == []
+
+
+def test_an_item_is_edited_with_its_mistakes_told_beside_the_fields(page: Page) -> None:
+    driver, address, parts = page
+    driver.get(f"{address}/catalogue?q=broccoli")
+    driver.find_element(By.CSS_SELECTOR, "table.stack th a").click()
+    price = wait(driver, lambda d: d.find_element(By.ID, "f-price"))
+
+    price.clear()
+    price.send_keys("cheap")
+    press(driver, "Save and publish")
+    sees(driver, "1 field needs another look")
+    price = driver.find_element(By.ID, "f-price")
+    told = price.get_attribute("aria-describedby")
+    assert "12.90" in driver.find_element(By.ID, told).text
+
+    price.clear()
+    price.send_keys("7.70", Keys.ENTER)
+    sees(driver, "Saved. The new catalogue is in force.")
+    assert str(parts.engines.current().catalogue.items_by_id[ItemId("broccoli")].price) == "7.70"
+
+
+def test_an_allergen_is_stated_by_keyboard_alone(page: Page) -> None:
+    driver, address, parts = page
+    driver.get(f"{address}/catalogue/item?id=broccoli")
+    radio = driver.find_element(By.CSS_SELECTOR, "input[name=allergen_milk][value=free_from]")
+    assert radio.is_selected()
+
+    # One step back from "free from" is "may contain"; the arrow keys choose within the group.
+    radio.send_keys(Keys.ARROW_LEFT)
+    day = driver.find_element(By.ID, "f-allergens_checked_on")
+    driver.execute_script("arguments[0].value = arguments[1]", day, NOON.date().isoformat())
+    driver.find_element(By.ID, "f-price").send_keys(Keys.ENTER)
+
+    sees(driver, "Saved. The new catalogue is in force.")
+    item = parts.engines.current().catalogue.items_by_id[ItemId("broccoli")]
+    assert item.allergen_state(Allergen.MILK) is AllergenState.MAY_CONTAIN
+
+
+def test_what_is_worked_out_appears_without_reloading(page: Page) -> None:
+    driver, address, _ = page
+    driver.get(f"{address}/figures")
+    driver.find_element(By.LINK_TEXT, "What was learned").click()
+    sees(driver, "There is no model yet")
+
+    press(driver, "Work out now")
+
+    # Nobody agreed to learning here, so it ends with the reason.
+    sees(driver, "figures need at least 5")
+    assert complaints(driver) == []
+
+
 def test_everything_is_reached_by_keyboard_alone(page: Page) -> None:
     driver, address, parts = page
     parts.interpreter.means("something crunchy", Intent.RECOMMEND)
@@ -193,7 +283,8 @@ def test_a_stranger_at_the_door_gets_403_and_a_way_to_sign_in(driver: Any, tmp_p
 
 
 @pytest.mark.parametrize("path", ["/chat", "/pairings?lesson=wok-heat", "/catalogue", "/figures",
-                                  "/coverage?course=*", "/golden", "/people"])  # fmt: skip
+                                  "/coverage?course=*", "/golden", "/people",
+                                  "/catalogue/item?id=broccoli", "/figures/learning"])  # fmt: skip
 def test_no_page_is_wider_than_a_phone(path: str, narrow: Page) -> None:
     driver, address, _ = narrow
 
