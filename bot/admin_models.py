@@ -18,18 +18,17 @@ POLICIES = ("uniform", "match-only", "popular", "logged")
 
 def train(turn: Turn) -> Reply:
     """`/train`: a new model from the log, in shadow; the result says whether it may serve."""
-    parts, registry = turn.services.office.parts, turn.services.office.registry
-    if parts is None or registry is None:
+    office = turn.services.office
+    if office.registry is None:
         return _nothing_here(turn)
-    words, at = turn.words, turn.at
-    sign = turn.labelled
+    words, at, sign = turn.words, turn.at, turn.labelled
 
     def do() -> Reply:
         from bot.admin_figures import reasons_told
-        from bot.learning import TooLittleToLearn, train_from_store
+        from bot.learning import TooLittleToLearn
 
         try:
-            row, verdict = train_from_store(parts, registry, seed=0, at=at)
+            row, verdict = office.train(at=at)
         except TooLittleToLearn as error:
             return _plain(words("train.few", n=error.n_labelled, liked=error.n_liked))
         rich = Rich().line(words("train.done", version=row.version, n=row.n_labelled), bold=True)
@@ -101,16 +100,15 @@ def ask_promote(turn: Turn, argument: str) -> Reply:
 
 def promote(turn: Turn, version: str) -> Reply:
     """Ask the gate with today's log, and let the model serve if it agrees."""
-    parts, registry = turn.services.office.parts, turn.services.office.registry
-    if parts is None or registry is None:
+    office, registry = turn.services.office, turn.services.office.registry
+    if registry is None:
         return _nothing_here(turn)
     words, at, store, actor = turn.words, turn.at, turn.store, turn.sender.user_key
 
     def do() -> Reply:
         from bot.admin_figures import reasons_told
-        from bot.learning import judge_model
 
-        verdict = judge_model(parts, registry, registry.row(version), at=at)
+        verdict = office.judge(version, at=at)
         if verdict.reasons:
             store.audit(at=at, actor=actor, action="promote refused", detail=version)
             rich = Rich().line(words("promote.refused", version=version), bold=True)
@@ -158,8 +156,8 @@ def rollback(turn: Turn, version: str) -> Reply:
 
 def whatif(turn: Turn, argument: str) -> Reply:
     """`/whatif POLICY`: what it would have earned by the log, and how far that may be believed."""
-    parts, registry = turn.services.office.parts, turn.services.office.registry
-    if parts is None or registry is None:
+    office, registry = turn.services.office, turn.services.office.registry
+    if registry is None:
         return _nothing_here(turn)
     words, at, policy = turn.words, turn.at, argument.strip()
     if policy not in POLICIES and _row(registry, policy) is None:
@@ -168,9 +166,8 @@ def whatif(turn: Turn, argument: str) -> Reply:
 
     def do() -> Reply:
         from bot.admin_figures import whatif_told
-        from bot.learning import what_if
 
-        found = what_if(parts, registry, policy, at=at)
+        found = office.what_if(policy, at=at)
         if found is None:
             return _plain(words("whatif.no_log"))
         return Reply(spans=whatif_told(words, found), is_private=True)
@@ -180,7 +177,7 @@ def whatif(turn: Turn, argument: str) -> Reply:
 
 def ask_reload(turn: Turn) -> Reply:
     """`/reload`: asks once more, since everybody gets what it reads."""
-    if turn.services.office.parts is None:
+    if turn.services.office.registry is None:
         return _nothing_here(turn)
     catalogue = turn.engine.catalogue
     text = turn.words(
@@ -194,25 +191,21 @@ def ask_reload(turn: Turn) -> Reply:
 
 def reload(turn: Turn) -> Reply:
     """Read catalogue and lessons anew and build the index; the running bot takes it over."""
-    parts = turn.services.office.parts
-    if parts is None:
+    office = turn.services.office
+    if office.registry is None:
         return _nothing_here(turn)
     words, at, store, actor = turn.words, turn.at, turn.store, turn.sender.user_key
 
     def do() -> Reply:
-        from bot.wiring import read_catalogue
-
-        catalogue, problems = read_catalogue(parts.settings)
-        parts.build_index()
-        version = parts.snapshots.current().name
-        store.audit(at=at, actor=actor, action="reloaded", detail=version)
+        found = office.reload()
+        store.audit(at=at, actor=actor, action="reloaded", detail=found.index)
         return _plain(
             words(
                 "reload.done",
-                items=len(catalogue),
-                lessons=len(catalogue.lessons),
-                problems=len(problems),
-                index=version,
+                items=found.n_items,
+                lessons=found.n_lessons,
+                problems=found.n_problems,
+                index=found.index,
             )
         )
 

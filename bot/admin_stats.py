@@ -68,19 +68,15 @@ def _counted(
     from bot.admin_picture import picture_of
     from bot.overview import State, overview
 
-    calibration, note = None, ""
-    predictor = office.registry.active() if office.registry is not None else None
-    if predictor is not None and office.registry is not None and subject is None:
-        from bot.learning import calibration_in_force
-
-        frames, _ = office.board.frames(store, period, at=at)
+    predictor, calibration, note = "", None, ""
+    if subject is None:
         try:
-            calibration = calibration_in_force(store, office.registry, frames, at=at)
+            predictor, calibration = office.calibration(store, period, at=at)
         except ModelError as error:
             note = str(error)
     found = overview(
         office.board, store, State.of(engine), period, at=at, subject=subject,
-        predictor=predictor.version if predictor is not None else "", calibration=calibration,
+        predictor=predictor, calibration=calibration,
     )  # fmt: skip
     heading = heading_of(words, engine, found)
     lines = told(words, found, note=note)

@@ -59,21 +59,17 @@ def stats(
 
 
 def _overview(parts: Wired, period: str, subject: Subject | None, *, at: datetime) -> Overview:
-    from bot.learning import calibration_in_force
-    from bot.overview import Board, overview
+    from bot.overview import overview
 
-    board, registry = Board(), parts.office.registry
-    row = registry.active() if registry is not None else None
-    calibration = None
-    if row is not None and registry is not None and subject is None:
-        frames, _ = board.frames(parts.store, period, at=at)
+    predictor, calibration = "", None
+    if subject is None:
         try:
-            calibration = calibration_in_force(parts.store, registry, frames, at=at)
+            predictor, calibration = parts.office.calibration(parts.store, period, at=at)
         except ModelError as error:
             err.print(f"warning: {error}", style="yellow", markup=False)
     return overview(
-        board, parts.store, _state(parts), period, at=at, subject=subject,
-        predictor=row.version if row is not None else "", calibration=calibration,
+        parts.office.board, parts.store, _state(parts), period, at=at, subject=subject,
+        predictor=predictor, calibration=calibration,
     )  # fmt: skip
 
 

@@ -1,79 +1,36 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bot.learning import (
+    TooLittleToLearn,
+    active_predictor,
+    calibration_in_force,
     evaluate_from_store,
     judge_model,
     open_scorer,
     train_from_store,
+    what_if,
 )
+from bot.overview import Board
 from bot.person_figures import describe_profile, profile_figures
 from bot.settings import Settings
 from bot.wiring import Wired, read_catalogue
 from data.errors import InvalidInput, ModelError
-from data.events import Consent, ConsentKind, Reply, ReplyKind, SlateId, Stage, UserKey
+from data.events import Stage, UserKey
 from data.model_registry import ModelRegistry, ModelStatus
-from recommender.candidates import CatalogueTable
-from recommender.features import Background
-from recommender.learned_scorer import LearnedScorer
-from recommender.profile import UserProfile
-from recommender.recommend import Recommender
-from recommender.slate import Request
-from tests.recommender.learning_world import ShopMatcher
-
-START = datetime(2026, 11, 1, 8, 0, tzinfo=UTC)
-NOW = START + timedelta(days=20)
-N_PEOPLE, N_DAYS = 60, 8
+from tests.bot.learned_world import N_DAYS, N_PEOPLE, NOW, START, write_history
 
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Wired:
-    """Sixty people answer for eight days; whatever is cheap they like."""
     wired = Wired(Settings(state=tmp_path_factory.mktemp("state"), _env_file=None))  # type: ignore[call-arg]
-    catalogue, _ = read_catalogue(wired.settings)
-    matcher = ShopMatcher(catalogue)
-    recommender = Recommender(
-        table=CatalogueTable(catalogue),
-        matcher=matcher,
-        scorer=LearnedScorer(background=Background(catalogue, matcher.similarities)),
-    )
-    rng = np.random.default_rng(1)
-    lessons = [lesson for lesson in catalogue.lessons if lesson.audience != "minors"]
-    store = wired.store
-    with store.transaction():
-        for n in range(N_PEOPLE):
-            key = UserKey(f"{n:032x}")
-            store.record_consent(
-                Consent(
-                    consent_id=f"c{n}", user_key=key, at=START,
-                    kind=ConsentKind.LEARN_FROM_ANSWERS, given=n != 0, language="en",
-                    text_version="1",
-                )
-            )  # fmt: skip
-            for day in range(N_DAYS):
-                at = START + timedelta(days=day, minutes=n)
-                slate = recommender.recommend(
-                    UserProfile(user_key=key), Request(lesson=lessons[(n + day) % len(lessons)]),
-                    at=at, seed=n * 100 + day, slate_id=SlateId(f"s{n:07d}{day:08d}"),
-                )  # fmt: skip
-                store.record_slate(slate.record)
-                store.record_delivery(slate.record.slate_id, at=at)
-                for item in slate.items:
-                    price = float(item.price or 0)
-                    if rng.random() < (0.75 if price < 12 else 0.15):
-                        store.record_reply(
-                            Reply(
-                                reply_id=f"{slate.record.slate_id}:{item.item_id}",
-                                at=at + timedelta(minutes=3), user_key=key, kind=ReplyKind.LIKE,
-                                slate_id=slate.record.slate_id, item_id=item.item_id,
-                            )
-                        )  # fmt: skip
+    write_history(wired)
     return wired
 
 
@@ -165,3 +122,58 @@ def test_a_profile_is_told_in_both_languages(parts: Wired) -> None:
 
 def test_slates_made_before_any_model_say_so(parts: Wired) -> None:
     assert {slate.stage for slate in parts.store.slates()} == {Stage.MATCH_ONLY}
+
+
+def test_a_policy_is_compared_with_what_was_served(parts: Wired, tmp_path: Path) -> None:
+    registry = ModelRegistry(tmp_path / "models")
+
+    found = what_if(parts, registry, "uniform", at=NOW)
+
+    assert found is not None
+    assert found.n_slates == (N_PEOPLE - 1) * N_DAYS
+    assert found.estimate.method == "snips-per-position"
+    assert {other.method for other in found.others} == {
+        "ips-per-position", "ips-cascade", "dr-per-position",
+    }  # fmt: skip
+    assert found.served.value is not None
+    assert found.served.n == found.n_slates * 3
+    assert what_if(parts, registry, "uniform", at=START) is None
+
+
+def test_the_model_in_force_is_judged_by_what_it_served(tmp_path: Path) -> None:
+    wired = Wired(Settings(state=tmp_path / "state", _env_file=None))  # type: ignore[call-arg]
+    write_history(wired)
+    registry = ModelRegistry(tmp_path / "models")
+    row, _ = train_from_store(wired, registry, seed=3, at=NOW)
+    board, later = Board(), NOW + timedelta(days=12)
+    before = calibration_in_force(
+        wired.store, registry, board.frames(wired.store, "all", at=NOW)[0], at=NOW
+    )
+    registry.promote(row.version, at=NOW)
+    predictor, n_labelled = active_predictor(registry)
+    write_history(wired, predictor=predictor, n_labelled=n_labelled, start=NOW, n_days=2)
+
+    frames, _ = Board().frames(wired.store, "all", at=later)
+    found = calibration_in_force(wired.store, registry, frames, at=later)
+    too_early = calibration_in_force(wired.store, registry, frames, at=NOW + timedelta(hours=1))
+
+    assert before is None
+    assert found is not None
+    # The one who agreed to nothing is left out.
+    assert found.n_users == N_PEOPLE - 1
+    assert found.n == (N_PEOPLE - 1) * 2 * 3
+    assert found.gap.low is not None
+    assert too_early is None
+    (registry.folder / row.file).write_bytes(b"broken")
+    with pytest.raises(ModelError):
+        calibration_in_force(wired.store, registry, frames, at=later)
+
+
+def test_too_little_to_learn_from_says_how_much_there_is(tmp_path: Path) -> None:
+    wired = Wired(Settings(state=tmp_path / "state", _env_file=None))  # type: ignore[call-arg]
+
+    with pytest.raises(TooLittleToLearn, match="needs at least 500 and 50") as caught:
+        train_from_store(wired, ModelRegistry(tmp_path / "models"), seed=0, at=NOW)
+
+    assert (caught.value.n_labelled, caught.value.n_liked) == (0, 0)
+    wired.store.close()
