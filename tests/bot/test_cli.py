@@ -116,3 +116,42 @@ def test_a_script_is_replayed_and_the_end_of_input_ends_it(tmp_path: Path) -> No
     )
     assert result.exit_code == 0, result.output
     assert "What I can do" in result.output
+
+
+def test_figures_come_as_json_from_an_empty_store() -> None:
+    result = RUNNER.invoke(app, ["stats", "7d", "--json"])
+
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.output)
+    assert (found["period"], found["n_slates"], found["safety_violations"]) == ("7d", 0, 0)
+    assert found["like_rate"] == {"value": None, "low": None, "high": None, "n": 0}
+    assert {"satisfaction", "clicked", "bought", "returned", "coverage", "exposure_gini",
+            "similarity", "calibration", "unknown_allergens", "backlog", "policy"} <= set(found)  # fmt: skip
+    assert set(found["tables"]) >= {"days", "funnel", "retention", "returning"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["5d"], "expected one of 7d, 30d, 90d, all"),
+        (["--lesson", "nothing"], "no lesson 'nothing'"),
+        (["--lesson", "a", "--item", "b"], "not both"),
+        (["--language", "fr"], "expected zh or en"),
+    ],
+)
+def test_figures_that_nobody_can_give_are_refused_in_one_line(
+    arguments: list[str], said: str
+) -> None:
+    result = RUNNER.invoke(app, ["stats", *arguments])
+
+    assert result.exit_code == 2
+    assert said in result.output
+    assert "Traceback" not in result.output
+
+
+def test_figures_are_told_in_both_languages() -> None:
+    en = RUNNER.invoke(app, ["stats", "all"])
+    zh = RUNNER.invoke(app, ["stats", "all", "--language", "zh"])
+
+    assert "Like rate: nothing yet" in en.output
+    assert "喜欢率：暂无" in zh.output
