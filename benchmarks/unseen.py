@@ -95,7 +95,7 @@ class Answers:
         return {**unseen.grades, **harmful}
 
     def figures(self, lessons: Iterable[UnseenLesson]) -> MatchFigures:
-        chosen = [unseen for unseen in lessons]
+        chosen = list(lessons)
         ids = [unseen.lesson.lesson_id for unseen in chosen]
         return judge(
             {x: [hit.item_id for hit in self.matches[x].hits] for x in ids},
@@ -109,7 +109,9 @@ class Answers:
 
         A lesson without a floor, because it speaks of food, counts as far above it.
         """
-        found = (self.matches[x.lesson.lesson_id] for x in self.lessons if x.is_silent is is_silent)
+        found = (
+            self.matches[x.lesson.lesson_id] for x in self.lessons if x.is_silent is is_silent
+        )
         return sorted(_margin(matches) for matches in found)
 
     def failures(self) -> list[UnseenLesson]:
@@ -189,7 +191,9 @@ def _row(name: str, figures: MatchFigures, part: Sequence[UnseenLesson]) -> Mapp
 def _margin(matches: Matches) -> float:
     if len(matches.hits) < TOP:
         return -20.0
-    third, floor = (np.clip((matches.hits[TOP - 1].score, matches.floor), 1e-9, 1.0 - 1e-9)).tolist()
+    third, floor = (
+        np.clip((matches.hits[TOP - 1].score, matches.floor), 1e-9, 1.0 - 1e-9)
+    ).tolist()
     return float(np.log(third / (1.0 - third)) - np.log(floor / (1.0 - floor)))
 
 
@@ -212,7 +216,9 @@ def _print_failure(matcher: HybridMatcher, answers: Answers, unseen: UnseenLesso
     print("  subjects:", ", ".join(f"{topic} {strength:.2f}" for topic, strength in topics))
     for hit in matches.hits[:TOP]:
         parts = matcher.explain(query, hit.item_id)
-        spoke = ", ".join(f"{name} {value:+.2f}" for name, value in parts.items() if abs(value) > 0.05)
+        spoke = ", ".join(
+            f"{name} {value:+.2f}" for name, value in parts.items() if abs(value) > 0.05
+        )
         print(f"  {hit.score:.3f} {hit.item_id} [{unseen.grades.get(hit.item_id, 0)}]: {spoke}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -28,7 +29,11 @@ SILENT_TOPIC = 0.4
 MANY_FOODS = 4
 """A lesson that names so many different foods is never left without an answer."""
 SOME_COOKING = 0.1
-"""A dish, a technique or a food in the title is enough to speak of food."""
+"""A dish, a technique or a food in the title is enough to speak of food ..."""
+TACTFUL_SOUND = 0.2
+"""... unless the text sounds like charts and hashes, whose pies and salts are none."""
+TACT = 1.5
+"""What the sound of a text adds to the log-odds of the floor."""
 COOKING_TEXT, COOKING_TOPIC = 0.7, -0.5
 """In a recipe the foods that the text names count more, and what its subjects imply less."""
 
@@ -121,15 +126,18 @@ class Fusion:
     def floor(self, reading: Reading, *, is_lesson: bool) -> float:
         """The score below which an item is worse than silence.
 
-        Chosen on the project's own sample lessons, of which twelve are best left alone.
+        It rises with how much the lesson sounds like subjects that are best left alone, so that one
+        on an unlisted subject needs better items too. Chosen on the project's own lessons.
         """
         if not is_lesson:
             return self.words_floor
         names_foods = len(reading.pieces_by_food) >= MANY_FOODS
         if not names_foods and reading.silence >= max(SILENT_TOPIC, reading.strongest_topic):
-            return self.tactful_floor
-        speaks_of_food = names_foods or reading.cooking >= SOME_COOKING
-        return 0.0 if speaks_of_food else self.lesson_floor
+            return _raised(self.tactful_floor, reading.tact)
+        is_plain = reading.cooking >= SOME_COOKING and reading.tact < TACTFUL_SOUND
+        if names_foods or is_plain:
+            return 0.0
+        return _raised(self.lesson_floor, reading.tact)
 
     def is_silent(self, scores: np.ndarray, floor: float, *, is_lesson: bool) -> bool:
         """Whether to offer nothing: a slate needs three good items, one lucky hit is no sign.
@@ -141,6 +149,11 @@ class Fusion:
         """
         needed = min(3, len(scores)) if is_lesson else min(1, len(scores))
         return needed == 0 or bool(scores[needed - 1] < floor)
+
+
+def _raised(floor: float, tact: float) -> float:
+    """Move a floor up in log-odds, for a text that sounds as if it wanted to be left alone."""
+    return 1.0 / (1.0 + (1.0 / floor - 1.0) * math.exp(-TACT * max(tact, 0.0)))
 
 
 def _standard(values: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ from data.vocabulary import CATEGORY_GROUPS
 from index.embedding import Embedder
 from index.food_graph import families, find_foods, noisy_or, spread
 from index.lexical import normalize
+from index.subjects import SubjectSense
 
 VIEWS = ("title", "text", "dish", "pattern", "topic", "staple", "doubt", "avoid")
 MAIN_LINK, SIDE_LINK = 1.0, 0.6
@@ -37,6 +38,8 @@ more strongly: a lesson on capsaicin wants chillies, whatever its sentence on ch
 _DENIED = 0.5
 """How strongly "without milk" in the text speaks against milk; seldom a rule for the pairing."""
 _UNASKED_ALCOHOL = 0.6
+SENSE = 0.6
+"""What a subject weighs that is heard by its sense alone, against one that is named."""
 _COMMON = 30
 """A food that more subjects than this name is discounted."""
 _FREE_OF: tuple[tuple[re.Pattern[str], frozenset[str]], ...] = (
@@ -77,6 +80,8 @@ class Reading:
     """How much the text reads like a recipe, in [0, 1]."""
     silence: float
     """Strength of the strongest topic with which silence is right, in [0, 1]."""
+    tact: float = 0.0
+    """How much the text sounds like subjects that are best left alone, about -0.3 to 0.6."""
 
     @property
     def strongest_topic(self) -> float:
@@ -137,15 +142,10 @@ class KnowledgeIndex:
         return MentionScanner(by_word), by_word
 
     @cached_property
-    def _glosses(self) -> np.ndarray | None:
-        """(n_topics, 2, dim) unit vectors of the topics' glosses, or None without an encoder."""
-        topics = load_topics()
-        if self.embedder is None or not topics:
-            return None
-        keep = getattr(self.embedder, "keep", self.embedder.embed)
-        texts = [gloss for topic in topics for gloss in (topic.gloss_zh, topic.gloss_en)]
-        vectors = keep(texts, kind="passage")
-        return np.asarray(vectors).reshape(len(topics), 2, -1)
+    def _sense(self) -> SubjectSense | None:
+        return (
+            None if self.embedder is None or not load_topics() else SubjectSense.of(self.embedder)
+        )
 
     def read(
         self, title: str, text: str, pieces: Sequence[str], vectors: np.ndarray | None
@@ -175,6 +175,8 @@ class KnowledgeIndex:
             cooking=min(1.0, 0.5 * min(n_dishes, 1) + 0.25 * min(n_patterns, 2)
                         + 0.1 * min(len(title_foods), 2) + 0.05 * min(len(counts), 8)),
             silence=max((s for n, s in topics.items() if known[n].is_silent), default=0.0),
+            tact=0.0 if self._sense is None or vectors is None or not self.use_topics
+            else self._sense.silence(vectors),
         )  # fmt: skip
 
     def _topics(
@@ -196,30 +198,16 @@ class KnowledgeIndex:
                     best[phrase] = max(best.get(phrase, 0.0), weight)
                     if number > 0:
                         where.setdefault(topic, set()).add(number - 1)
-        sense = self._sense(vectors)
+        sense = {}
+        if self._sense is not None and vectors is not None:
+            sense = self._sense.strengths(vectors)
         strengths: dict[int, float] = {}
         for topic in found.keys() | sense.keys():
             by_words = 1.0 - math.exp(-sum(found.get(topic, {}).values()) / 1.5)
-            strengths[topic] = noisy_or([by_words, 0.6 * sense.get(topic, 0.0)])
+            strengths[topic] = noisy_or([by_words, SENSE * sense.get(topic, 0.0)])
         known = load_topics()
         kept = {t: s for t, s in strengths.items() if s > 0.15}
         return kept, {known[t].topic_id: tuple(sorted(p)) for t, p in where.items() if t in kept}
-
-    def _sense(self, vectors: np.ndarray | None) -> dict[int, float]:
-        """Topics whose gloss is near to the text: squashed z-scores over all topics."""
-        glosses = self._glosses
-        if glosses is None or vectors is None or len(vectors) == 0:
-            return {}
-        cosines = np.einsum("tld,pd->tlp", glosses, vectors)
-        k = min(3, cosines.shape[2])
-        top = -np.partition(-cosines, k - 1, axis=2)[:, :, :k]
-        near = (0.6 * top.max(axis=2) + 0.4 * top.mean(axis=2)).max(axis=1)
-        z = (near - near.mean()) / max(float(near.std()), 1e-9)
-        return {
-            int(t): float(1.0 / (1.0 + math.exp(-1.6 * (z[t] - 3.0))))
-            for t in np.argsort(-z)[:8]
-            if z[t] > 2.0
-        }
 
     def _implied(
         self,
