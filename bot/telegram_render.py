@@ -1,4 +1,4 @@
-"""Reply -> payloads of the Bot API as plain JSON. The one place that escapes HTML.
+"""Reply -> payloads of the Bot API as plain JSON.
 
 A payload is stored in the outbox, so it must say everything: method, parameters, files, what a
 picture shows, which items are in it, and what to send instead when the last check stops it.
@@ -7,7 +7,6 @@ picture shows, which items are in it, and what to send instead when the last che
 from __future__ import annotations
 
 import base64
-import html
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -15,11 +14,10 @@ from typing import Any
 
 from bot.messages import CAPTION_UNITS, Button, Document, Picture, Reply, Span, cut, units
 from bot.telegram_pictures import rows_of
+from bot.telegram_text import html_of, length_of, parted, split, stripped, text_of
 
 logger = logging.getLogger(__name__)
 
-TEXT_UNITS = 4096
-MAX_ENTITIES = 100
 MAX_BUTTONS = 100
 MAX_ROW = 8
 LABEL_UNITS = 64
@@ -87,97 +85,8 @@ def text_payload(text: str, place: Place) -> Json:
     return _message((Span(text),), place)
 
 
-def html_of(spans: Iterable[Span]) -> str:
-    """Give Telegram HTML; every character of ours and of other people is escaped here."""
-    parts: list[str] = []
-    n_entities = 0
-    for span in spans:
-        text = html.escape(span.text, quote=False)
-        tags = [
-            tag
-            for tag, is_on in (
-                ("blockquote", span.is_quote),
-                ("b", span.is_bold),
-                ("i", span.is_italic),
-            )
-            if is_on
-        ]
-        # Empty and blank entities are dropped by Telegram; beyond 100 the rest is plain.
-        if span.text.strip() and n_entities + len(tags) <= MAX_ENTITIES:
-            n_entities += len(tags)
-            for tag in reversed(tags):
-                text = f"<{tag}>{text}</{tag}>"
-        parts.append(text)
-    return "".join(parts)
-
-
-def split(spans: Sequence[Span], most: int = TEXT_UNITS) -> list[tuple[Span, ...]]:
-    """Part a text into messages of at most `most` units: at paragraphs, else lines, else words."""
-    pieces: list[tuple[Span, ...]] = []
-    rest = _stripped(spans)
-    while rest:
-        piece, rest = _parted(rest, most)
-        if piece:
-            pieces.append(piece)
-    return pieces
-
-
-def _parted(spans: tuple[Span, ...], most: int) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
-    """Give what fits into one message, and the rest."""
-    text = _text(spans)
-    if units(text) <= most:
-        return spans, ()
-    head, rest = _halves(spans, _border(text, most))
-    return _stripped(head), _stripped(rest)
-
-
-def _border(text: str, most: int) -> int:
-    end, used = 0, 0
-    for character in text:
-        used += units(character)
-        if used > most:
-            break
-        end += 1
-    for mark in ("\n\n", "\n", "。", ". ", "，", " "):
-        # A border in the first third would make a message of a few words.
-        found = text.rfind(mark, end // 3, end)
-        if found > 0:
-            return found + len(mark)
-    # An emoji of several characters and a combining mark stay together.
-    while end > 1 and text[end] in "\u200d\ufe0f":
-        end -= 1
-    return end
-
-
-def _halves(spans: Sequence[Span], position: int) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
-    head: list[Span] = []
-    tail: list[Span] = []
-    for span in spans:
-        if position >= len(span.text):
-            head.append(span)
-        elif position <= 0:
-            tail.append(span)
-        else:
-            head.append(replace(span, text=span.text[:position]))
-            tail.append(replace(span, text=span.text[position:]))
-        position -= len(span.text)
-    return tuple(head), tuple(tail)
-
-
-def _stripped(spans: Sequence[Span]) -> tuple[Span, ...]:
-    kept = [span for span in spans if span.text]
-    while kept and not kept[0].text.strip():
-        kept.pop(0)
-    while kept and not kept[-1].text.strip():
-        kept.pop()
-    if kept:
-        kept[0] = replace(kept[0], text=kept[0].text.lstrip())
-        kept[-1] = replace(kept[-1], text=kept[-1].text.rstrip())
-    return tuple(kept)
-
-
 def _sent(reply: Reply, place: Place) -> Iterable[Json]:
-    spans = _stripped(reply.spans)
+    spans = stripped(reply.spans)
     is_caption = bool(spans) and units(reply.text.strip()) <= CAPTION_UNITS
     if reply.document is not None and len(reply.document.content) <= FILE_BYTES:
         yield _file(reply.document, spans if is_caption else (), place)
@@ -185,8 +94,8 @@ def _sent(reply: Reply, place: Place) -> Iterable[Json]:
             yield from _texts(spans, place)
     elif reply.picture is not None and reply.picture.cards:
         # Cards only repeat the words, so they come in the same message or not at all.
-        words = _stripped(reply.picture.caption) or spans
-        if words and _length(words) <= CAPTION_UNITS:
+        words = stripped(reply.picture.caption) or spans
+        if words and length_of(words) <= CAPTION_UNITS:
             message = _message((), place, method="sendPhoto")
             message["draw"] = rows_of(reply.picture.cards)
             _caption(message, words)
@@ -215,7 +124,7 @@ def _texts(spans: Sequence[Span], place: Place) -> Iterable[Json]:
 
 def _edited(reply: Reply, place: Place) -> Iterable[Json]:
     """Give the edit and what does not fit into it; nothing when only a new message will do."""
-    spans = _stripped(reply.spans)
+    spans = stripped(reply.spans)
     if reply.document is not None or not spans:
         return
     if not place.pressed_has_media:
@@ -226,8 +135,8 @@ def _edited(reply: Reply, place: Place) -> Iterable[Json]:
         for piece in more:
             yield _message(piece, replace(place, reply_to=None))
         return
-    words = _stripped(reply.picture.caption if reply.picture is not None else ()) or spans
-    first, rest = _parted(words, CAPTION_UNITS)
+    words = stripped(reply.picture.caption if reply.picture is not None else ()) or spans
+    first, rest = parted(words, CAPTION_UNITS)
     edit = _media_edit(reply.picture, first, place)
     edit["params"]["message_id"] = place.pressed_id
     yield edit
@@ -250,7 +159,7 @@ def _media_edit(picture: Picture | None, words: Sequence[Span], place: Place) ->
             edit[part] = photo[part]
     if "upload" in edit:
         edit["upload"] |= {"field": "media"}
-    edit["plain"] = _text(words)
+    edit["plain"] = text_of(words)
     return edit
 
 
@@ -278,22 +187,14 @@ def _message(spans: Sequence[Span], place: Place, *, method: str = "sendMessage"
             "parse_mode": "HTML",
             "link_preview_options": {"is_disabled": True},
         }
-        message["plain"] = _text(spans)
+        message["plain"] = text_of(spans)
     return message
-
-
-def _text(spans: Iterable[Span]) -> str:
-    return "".join(span.text for span in spans)
-
-
-def _length(spans: Iterable[Span]) -> int:
-    return units(_text(spans))
 
 
 def _caption(message: Json, spans: Sequence[Span]) -> None:
     if spans:
         message["params"] |= {"caption": html_of(spans), "parse_mode": "HTML"}
-    message["plain"] = _text(spans)
+    message["plain"] = text_of(spans)
 
 
 def _photo(picture: Picture | None) -> Json | None:

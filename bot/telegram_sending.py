@@ -34,46 +34,14 @@ from bot.outbox import (
     UnclearError,
     UnreachableError,
 )
-from bot.telegram_pictures import Pictures, UndrawnError, cards_of, rows_of
+from bot.telegram_pictures import Pictures, UndrawnError, cards_of
+from bot.telegram_simpler import BAD_PICTURE, says, simpler_form, without_picture
 
 logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 UPLOAD_SECONDS = 20.0
 
-_CANNOT_EDIT = (
-    "message to edit not found",
-    "message can't be edited",
-    "no text in the message to edit",
-    "no caption in the message to edit",
-    "no media in the message to edit",
-    "message_id_invalid",
-    "message identifier is not specified",
-    "message to be edited",
-)
-_CANNOT_PARSE = ("can't parse", "can't find end", "unsupported start tag", "entity_")
-_BAD_PICTURE = (
-    "wrong file identifier",
-    "failed to get http url content",
-    "wrong type of the web page content",
-    "wrong remote file",
-    "photo_invalid_dimensions",
-    "image_process_failed",
-    "photo_save_file_invalid",
-    "webpage_",
-    "too big for a photo",
-    "wrong http url",
-    "invalid file http url",
-)
-_NO_PICTURE = (
-    "not enough rights to send",
-    "have no rights to send",
-    "chat_send_photos_forbidden",
-    "chat_send_media_forbidden",
-    "caption is too long",
-    "media_caption_too_long",
-)
-"""The chat takes words, but not this picture with its words."""
 _UNREACHABLE = (
     "chat not found",
     "user not found",
@@ -86,7 +54,6 @@ _UNREACHABLE = (
     "chat_write_forbidden",
     "topic_closed",
 )
-_BAD_BUTTON = ("button", "keyboard", "reply markup", "url host")
 _CALLBACK_OVER = ("query is too old", "query id is invalid", "query_id_invalid")
 _NOT_SENT_CAUSES = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
@@ -141,7 +108,7 @@ class CallbackAnswers:
         try:
             await self._bot.answer_callback_query(callback_id, text=text or None)
         except BadRequest as error:
-            if not _says(error, _CALLBACK_OVER):
+            if not says(error, _CALLBACK_OVER):
                 raise RefusedError(error.message) from error
         except TelegramError as error:
             raise send_error(error) from error
@@ -171,14 +138,14 @@ class TelegramTransport:
                 return await self._call(payload)
             except UndrawnError as error:
                 logger.error("a picture could not be drawn: %s", error)
-                simpler = _without_picture(payload)
+                simpler = without_picture(payload)
                 if simpler is None:
                     raise RefusedError(str(error)) from error
                 payload = simpler
             except BadRequest as error:
-                if _says(error, ("message is not modified",)):
+                if says(error, ("message is not modified",)):
                     return str(payload["params"].get("message_id", ""))
-                simpler = _simpler(payload, error)
+                simpler = simpler_form(payload, error)
                 if simpler is None:
                     raise _refusal(error) from error
                 payload = simpler
@@ -214,7 +181,7 @@ class TelegramTransport:
             try:
                 return await self._post(payload["method"], _with_photo(payload, file_id))
             except BadRequest as error:
-                if not _says(error, _BAD_PICTURE):
+                if not says(error, BAD_PICTURE):
                     raise
                 self._pictures.forget(cards)
         content = await self._pictures.drawn(cards)
@@ -284,77 +251,6 @@ def seconds_of(error: RetryAfter) -> float:
 
 
 def _refusal(error: BadRequest) -> SendError:
-    if _says(error, _UNREACHABLE):
+    if says(error, _UNREACHABLE):
         return UnreachableError(error.message)
     return RefusedError(error.message)
-
-
-def _simpler(payload: Json, error: BadRequest) -> Json | None:
-    """Give the next simpler form of a message that was refused; None when there is none."""
-    method, params = payload["method"], payload["params"]
-    if method.startswith("edit") and _says(error, _CANNOT_EDIT):
-        return _anew(payload)
-    if method in ("sendPhoto", "editMessageMedia") and _says(error, _BAD_PICTURE + _NO_PICTURE):
-        return _without_picture(payload)
-    if _has_html(params) and _says(error, _CANNOT_PARSE):
-        logger.error("Telegram could not read our HTML; sent as plain text")
-        return _plain(payload)
-    if "reply_markup" in params and _says(error, _BAD_BUTTON):
-        logger.error("Telegram refused our buttons; sent without them")
-        return payload | {"params": {k: v for k, v in params.items() if k != "reply_markup"}}
-    if "reply_parameters" in params and _says(error, ("replied",)):
-        return payload | {"params": {k: v for k, v in params.items() if k != "reply_parameters"}}
-    return None
-
-
-def _has_html(params: Json) -> bool:
-    return "parse_mode" in params or "parse_mode" in (params.get("media") or {})
-
-
-def _anew(payload: Json) -> Json | None:
-    text = payload.get("plain", "")
-    if not text:
-        return None
-    old = payload["params"]
-    shown = old.get("text") or old.get("caption") or (old.get("media") or {}).get("caption")
-    if payload.get("draw"):
-        kept = {k: v for k, v in old.items() if k not in ("message_id", "media")}
-        words = {k: v for k, v in old["media"].items() if k in ("caption", "parse_mode")}
-        return payload | {"method": "sendPhoto", "params": kept | words}
-    return _as_message(payload, shown or text, is_html=bool(shown))
-
-
-def _without_picture(payload: Json) -> Json | None:
-    """Give the words alone; an edit gets the plain banner, lest the old picture stays beside them."""
-    params = payload["params"]
-    if payload["method"] == "editMessageMedia" and payload.get("draw") != []:
-        media = {k: v for k, v in params["media"].items() if k != "media"}
-        kept = {k: v for k, v in payload.items() if k != "upload"}
-        return kept | {"params": params | {"media": media}, "draw": rows_of(())}
-    caption = params.get("caption") or (params.get("media") or {}).get("caption")
-    text = caption or payload.get("plain", "")
-    return _as_message(payload, text, is_html=bool(caption)) if text else None
-
-
-def _as_message(payload: Json, text: str, *, is_html: bool) -> Json:
-    kept = ("chat_id", "reply_markup", "message_thread_id", "reply_parameters")
-    params = {k: v for k, v in payload["params"].items() if k in kept} | {"text": text}
-    if is_html:
-        params["parse_mode"] = "HTML"
-    rest = {k: v for k, v in payload.items() if k not in ("upload", "draw", "params")}
-    return rest | {"method": "sendMessage", "params": params}
-
-
-def _plain(payload: Json) -> Json:
-    params = {k: v for k, v in payload["params"].items() if k != "parse_mode"}
-    for name in ("text", "caption"):
-        if name in params:
-            params[name] = payload.get("plain", "")
-    if "media" in params:
-        media = {k: v for k, v in params["media"].items() if k != "parse_mode"}
-        params["media"] = media | {"caption": payload.get("plain", "")}
-    return payload | {"params": params}
-
-
-def _says(error: TelegramError, marks: tuple[str, ...]) -> bool:
-    return any(mark in error.message.lower() for mark in marks)

@@ -27,7 +27,7 @@ from bot.messages import Span
 from bot.quotas import Quotas
 from bot.settings import Settings, load_settings
 from bot.telegram_options import TelegramOptions
-from bot.telegram_render import html_of
+from bot.telegram_text import html_of
 from bot.telegram_updates import UpdateReader
 from data.catalogue import Item
 from data.csv_safety import csv_bytes, csv_text, is_formula, safe_cell, write_csv
@@ -383,7 +383,7 @@ def test_markup_is_made_in_one_file_only() -> None:
 
     places = {place.split(":")[0] for place in found(makes)}
 
-    assert places <= {"bot/telegram_render.py", "bot/telegram_sending.py"}
+    assert places <= {"bot/telegram_render.py", "bot/telegram_simpler.py"}
 
 
 def test_an_item_s_name_with_markup_is_shown_as_it_is() -> None:

@@ -36,7 +36,7 @@ PROMPT = 0.6
 
 @pytest.fixture
 async def telegram() -> AsyncIterator[FakeTelegram]:
-    async with FakeTelegram(answer_within=1.0) as server:
+    async with FakeTelegram(answer_within=10.0) as server:
         yield server
         server.check()
 
@@ -908,7 +908,7 @@ async def test_the_inbox_holds_no_names(telegram: FakeTelegram) -> None:
 
 
 def test_quotes_stand_in_a_block_of_their_own() -> None:
-    from bot.telegram_render import html_of
+    from bot.telegram_text import html_of
 
     spans = (Span("Why", is_bold=True), Span("\n"), Span("a < b", is_quote=True))
 
