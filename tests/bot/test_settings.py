@@ -58,6 +58,17 @@ def test_what_cannot_be_used_is_named(
         load_settings()
 
 
+def test_pictures_are_on_until_a_deployment_turns_them_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("ZHIWEI_PICTURES", raising=False)
+    assert load_settings().pictures
+
+    monkeypatch.setenv("ZHIWEI_PICTURES", "0")
+
+    assert not load_settings().pictures
+
+
 def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZHIWEI_TELEGRAM_TOKEN", "123456:hush")
     monkeypatch.setenv("ZHIWEI_SECRET", "quiet")

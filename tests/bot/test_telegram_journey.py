@@ -23,7 +23,7 @@ SECRET = fakes.SECRET
 
 @pytest.fixture
 async def telegram() -> AsyncIterator[FakeTelegram]:
-    async with FakeTelegram(answer_within=2.0) as server:
+    async with FakeTelegram(answer_within=10.0) as server:
         yield server
         server.check()
 

@@ -40,7 +40,7 @@ CANNOT_DRAW = "a picture could not be drawn"
 
 @pytest.fixture
 async def telegram() -> AsyncIterator[FakeTelegram]:
-    async with FakeTelegram(answer_within=5.0) as server:
+    async with FakeTelegram(answer_within=10.0) as server:
         yield server
         server.check()
 

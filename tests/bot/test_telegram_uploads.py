@@ -22,7 +22,7 @@ LESSON = b"# Tomatoes\n\nA ripe tomato sauce wants olive oil and basil.\n"
 
 @pytest.fixture
 async def telegram() -> AsyncIterator[FakeTelegram]:
-    async with FakeTelegram(answer_within=2.0) as server:
+    async with FakeTelegram(answer_within=10.0) as server:
         yield server
         server.check()
 

@@ -163,7 +163,7 @@ class Person:
         messages = (chat or self.chat).messages.values()
         return [m for m in messages if m["from"]["id"] == self._state.bot.id]
 
-    async def wait_reply(self, *, timeout: float = 5.0, chat: Chat | None = None) -> Json:
+    async def wait_reply(self, *, timeout: float = 30.0, chat: Chat | None = None) -> Json:
         """Return the next message of the bot that was not returned before.
 
         Raises:
@@ -180,7 +180,7 @@ class Person:
         self._read[where.id] = message["message_id"]
         return message
 
-    async def wait_edit(self, message: Json, *, timeout: float = 5.0) -> Json:
+    async def wait_edit(self, message: Json, *, timeout: float = 30.0) -> Json:
         """Return a message as soon as it looks other than it did when it was read.
 
         Raises:
@@ -193,7 +193,7 @@ class Person:
 
         return await self._telegram.wait_until(edited, timeout=timeout)
 
-    async def wait_answer(self, callback: Callback, *, timeout: float = 5.0) -> Json:
+    async def wait_answer(self, callback: Callback, *, timeout: float = 30.0) -> Json:
         """Return the parameters with which the bot answered a press."""
         return await self._telegram.wait_until(lambda: callback.answer, timeout=timeout)
 

@@ -141,7 +141,7 @@ class FakeTelegram:
         """Return the calls of a method that are still kept; polls are counted, not kept."""
         return [call for call in self.state.calls if call.method == method]
 
-    async def wait_until(self, look: Callable[[], T | None], *, timeout: float = 5.0) -> T:
+    async def wait_until(self, look: Callable[[], T | None], *, timeout: float = 30.0) -> T:
         """Return what `look` sees as soon as it is true, asking after every event.
 
         Raises:

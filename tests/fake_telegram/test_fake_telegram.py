@@ -409,6 +409,38 @@ async def test_a_picture_is_uploaded_once_and_sent_again_by_id(call: Caller) -> 
     assert unknown == "Bad Request: wrong file identifier/HTTP URL specified"
 
 
+async def test_a_picture_comes_back_in_sizes_with_the_whole_one_last(call: Caller) -> None:
+    _, answer = await call.upload("sendPhoto", "photo", PNG, chat_id="7")
+    small, whole = answer["result"]["photo"]
+
+    assert (whole["width"], whole["height"]) == (640, 480)
+    assert small["width"] < whole["width"]
+    assert await call.refusal("sendPhoto", chat_id=7, photo=small["file_id"]) == (
+        "Bad Request: wrong file identifier/HTTP URL specified"
+    )
+
+
+async def test_a_message_that_has_a_picture_can_get_another_but_no_text(call: Caller) -> None:
+    _, answer = await call.upload("sendPhoto", "photo", PNG, chat_id="7", caption="a")
+    number = answer["result"]["message_id"]
+    _, other = await call.upload("sendPhoto", "photo", PNG, chat_id="7")
+    other_id = other["result"]["photo"][-1]["file_id"]
+    media = {"type": "photo", "media": other_id, "caption": "b"}
+
+    edited = await call("editMessageMedia", chat_id=7, message_id=number, media=media)
+    same = await call.refusal("editMessageMedia", chat_id=7, message_id=number, media=media)
+    text = await call.refusal("editMessageText", chat_id=7, message_id=number, text="c")
+    long = await call.refusal(
+        "editMessageMedia", chat_id=7, message_id=number, media=media | {"caption": "a" * 1025}
+    )
+
+    assert edited["photo"][-1]["file_id"] == other_id
+    assert edited["caption"] == "b"
+    assert same.startswith("Bad Request: message is not modified")
+    assert text == "Bad Request: there is no text in the message to edit"
+    assert long == "Bad Request: message caption is too long"
+
+
 async def test_a_picture_is_a_picture_of_up_to_10_megabytes(call: Caller) -> None:
     full = PNG + b"\0" * (limits.PHOTO_BYTES - len(PNG))
 
