@@ -53,11 +53,6 @@ class UnreadableFile(InvalidInput):
         )
 
 
-def told_in(error: Exception, language: Language) -> str:
-    """The error in that language where we have it, else as it is."""
-    return error.told(language) if isinstance(error, UnreadableFile) else str(error)
-
-
 def read_lesson_file(
     name: str, content: bytes, *, timeout_seconds: float = TIMEOUT_SECONDS
 ) -> LessonText:

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from bot.engine import Engine
+from bot.studio.expectations import expected_in
 from bot.studio.shelf import Difference, Shelf, difference
 from bot.studio.visit import Visit, to
 from data.catalogue import Item
@@ -56,6 +57,7 @@ async def _page(
         n_fresh=fresh_labels(engine, at=visit.at),
         digest=digest,
         found=found,
+        expected=lambda told: expected_in(visit.language, told),
         changes=changes,
         listed=LISTED,
         problem=problem,
@@ -115,7 +117,13 @@ async def problems(visit: Visit) -> Response:
     path = Shelf(visit.studio.wired).upload(str(visit.request.path_params["digest"]))
     found = await run_in_threadpool(read_items, path)
     rows: Sequence[Sequence[Cell]] = [
-        (p.line, p.field, p.value, p.expected, "yes" if p.row_kept else "no")
+        (
+            p.line,
+            p.field,
+            p.value,
+            expected_in(visit.language, p.expected),
+            "yes" if p.row_kept else "no",
+        )
         for p in found.problems
     ]
     return Response(

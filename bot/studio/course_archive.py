@@ -24,8 +24,7 @@ from bot.lesson_files import (
     UnreadableFile,
     read_lesson_file,
 )
-from bot.studio.words import StudioWords
-from data.errors import InvalidInput
+from bot.studio.words import Refused, StudioWords
 from data.vocabulary import Language
 
 MOST_LESSONS = 100
@@ -79,22 +78,13 @@ class Course:
     left_out: tuple[LeftOut, ...] = ()
 
 
-class UnreadableCourse(InvalidInput):
+class UnreadableCourse(Refused):
     """An archive that gives nothing at all; `key` names the sentence."""
 
     def __init__(self, key: str, name: str) -> None:
-        self.key = key
-        self.name = name
-        super().__init__(self.told(Language.EN))
-
-    def told(self, language: Language) -> str:
-        """The fact and the remedy, in one line."""
-        return StudioWords(language)(
-            self.key,
-            name=self.name,
-            entries=MOST_ENTRIES,
-            mb=MOST_UNPACKED_BYTES // (1024 * 1024),
-        )
+        """Take the sentence's key and the archive's name."""
+        mb = MOST_UNPACKED_BYTES // (1024 * 1024)
+        super().__init__(key, name=name, entries=MOST_ENTRIES, mb=mb)
 
 
 def read_course(

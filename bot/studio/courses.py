@@ -17,14 +17,13 @@ from bot.studio.course_archive import (
     Course,
     CourseLesson,
     LeftOut,
-    UnreadableCourse,
     read_course,
 )
 from bot.studio.lesson_shelf import Draft, keep_all
 from bot.studio.state_files import newest, write_whole
 from bot.studio.visit import Visit, to
+from bot.studio.words import Refused
 from data.catalogue import Lesson, LessonId
-from data.errors import InvalidInput
 
 _DIGEST = re.compile(r"[0-9a-f]{16}")
 _KEPT = 5
@@ -49,11 +48,11 @@ class CourseShelf:
         """Give a course.
 
         Raises:
-            InvalidInput: it was not uploaded here, or long ago.
+            Refused: it was not uploaded here, or long ago.
         """
         path = self._folder / f"{digest}.json"
         if not _DIGEST.fullmatch(digest) or not path.exists():
-            raise InvalidInput("that course is no longer here; upload the zip again")
+            raise Refused("course.gone")
         told = json.loads(path.read_text(encoding="utf-8"))
         return Course(
             title=told["title"],
@@ -78,10 +77,7 @@ def address(digest: str, part: int | None = None) -> str:
 
 async def take(visit: Visit, name: str, content: bytes) -> Response:
     """Read an uploaded archive and go to its page."""
-    try:
-        course = await run_in_threadpool(read_course, name, content)
-    except UnreadableCourse as error:
-        raise InvalidInput(error.told(visit.language)) from None
+    course = await run_in_threadpool(read_course, name, content)
     digest = hashlib.sha256(content).hexdigest()[:16]
     await run_in_threadpool(_shelf(visit).put, digest, course)
     visit.audit("course", f"{digest} {len(course.lessons)} lessons")
@@ -123,11 +119,11 @@ def lesson_of(visit: Visit, digest: str, part: int) -> tuple[Course, CourseLesso
     """One lesson of a course, by its number from 1.
 
     Raises:
-        InvalidInput: there is no such lesson.
+        Refused: there is no such lesson.
     """
     course = _shelf(visit).get(digest)
     if not 1 <= part <= len(course.lessons):
-        raise InvalidInput(f"that course has lessons 1 to {len(course.lessons)}")
+        raise Refused("course.no_part", last=len(course.lessons))
     return course, course.lessons[part - 1]
 
 

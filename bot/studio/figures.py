@@ -86,7 +86,9 @@ def _period(visit: Visit) -> str:
 
 
 def _overview(visit: Visit, period: str) -> Overview:
-    return overview(visit.studio.remembered(Board), visit.store, State.of(visit.engine), period, at=visit.at)
+    return overview(
+        visit.studio.remembered(Board), visit.store, State.of(visit.engine), period, at=visit.at
+    )
 
 
 def _summary(visit: Visit, period: str) -> Summary:

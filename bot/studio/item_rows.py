@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
+from bot.studio.words import Refused
 from data.catalogue import Item, ItemId
-from data.errors import InvalidInput
 from data.importing import read_items
 from data.rows import BrokenRow, SourceRow, decode, json_rows, table_rows
 from data.validation import ITEM_COLUMNS, Complaint, parse_item
@@ -131,10 +131,7 @@ def ensure_others_stay(before: Collection[Item], after: Collection[Item], item_i
     """
     others = [[i for i in items if i.item_id != item_id] for items in (before, after)]
     if others[0] != others[1]:
-        raise InvalidInput(
-            "the catalogue file cannot be rewritten without changing other items; nothing was "
-            "changed. Import a file with the change instead"
-        )
+        raise Refused("edit.others_would_change")
 
 
 def _lines(path: Path, item_id: ItemId, cells: Mapping[str, object] | None) -> Iterable[str]:

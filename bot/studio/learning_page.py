@@ -30,6 +30,7 @@ from bot.studio.learning_figures import (
 )
 from bot.studio.state_files import Rows, StateFile
 from bot.studio.visit import Visit, to
+from bot.studio.words import Refused, told_in
 from bot.wiring import Wired
 from data.csv_safety import Cell, csv_bytes
 from data.errors import InvalidInput, ZhiweiError
@@ -49,7 +50,7 @@ class Work:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self.problem = ""
+        self.problem: ZhiweiError | None = None
         """Why the last one gave nothing."""
 
     @property
@@ -61,7 +62,7 @@ class Work:
         with self._lock:
             if self.is_going_on:
                 return False
-            self.problem = ""
+            self.problem = None
             self._thread = threading.Thread(
                 target=self._run, args=(wired, at), name="learning-figures", daemon=True
             )
@@ -77,10 +78,10 @@ class Work:
             record = worked_out(wired, at=at)
             StateFile(wired.settings.state, FILE).change(lambda _: [record])
         except ZhiweiError as error:
-            self.problem = str(error)
+            self.problem = error
         except Exception:  # it must end with a word to the admin, whatever went wrong
             logger.exception("the figures of learning could not be worked out")
-            self.problem = "something went wrong; the log of the process says what"
+            self.problem = Refused("learned.went_wrong")
 
 
 def worked_out(wired: Wired, *, at: datetime) -> dict[str, object]:
@@ -92,10 +93,7 @@ def worked_out(wired: Wired, *, at: datetime) -> dict[str, object]:
     log = read_log(wired, at=at)
     n_people = len(np.unique(log.users))
     if n_people < FEWEST:
-        raise InvalidInput(
-            f"{n_people} people agreed that we learn from their answers; figures need at least "
-            f"{FEWEST}"
-        )
+        raise Refused("learned.few_people", people=n_people, least=FEWEST)
     registry = _registry(wired)
     policies = [
         policy_row(
@@ -193,7 +191,7 @@ async def show(visit: Visit) -> Response:
         n_slates=record.get("n_slates", 0),
         done=words.shared.day(datetime.fromisoformat(done).date()) if done else "",
         is_going_on=work.is_going_on,
-        problem=work.problem,
+        problem=told_in(work.problem, visit.language) if work.problem else "",
     )
 
 

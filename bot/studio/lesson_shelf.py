@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.studio.state_files import write_whole
+from bot.studio.words import Refused
 from bot.wiring import Wired, imported_path, read_catalogue
 from data.catalogue import Lesson, LessonId
-from data.errors import InvalidInput
 
 _LOCK = threading.Lock()
 
@@ -54,10 +54,7 @@ def keep_all(wired: Wired, drafts: Sequence[Draft]) -> int:
         InvalidInput: the lessons come from a file of the settings, which is not ours to change.
     """
     if wired.settings.lessons is not None:
-        raise InvalidInput(
-            f"the lessons come from {wired.settings.lessons.name} (ZHIWEI_LESSONS); "
-            "add these there, or unset it and import the lessons"
-        )
+        raise Refused("pairings.fixed_lessons", file=wired.settings.lessons.name)
     with _LOCK:
         catalogue, _ = read_catalogue(wired.settings)
         found = {draft.lesson().lesson_id: draft.lesson() for draft in drafts}

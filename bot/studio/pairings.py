@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from bot.lesson_files import LARGEST_BYTES, read_lesson_file, told_in
+from bot.lesson_files import LARGEST_BYTES, read_lesson_file
 from bot.studio import courses
 from bot.studio.lesson_shelf import keep
 from bot.studio.previewing import (
@@ -256,10 +256,7 @@ async def asked_pairing(visit: Visit) -> Ask:
     uploaded = await visit.upload("file")
     if uploaded is not None:
         name, content = uploaded
-        try:
-            told = await run_in_threadpool(read_lesson_file, name, content)
-        except InvalidInput as error:
-            raise InvalidInput(told_in(error, visit.language)) from None
+        told = await run_in_threadpool(read_lesson_file, name, content)
         ask = replace(ask, title=told.title[:200], text=told.text[:LONGEST_TEXT])
     elif (chosen := lessons.get(LessonId(visit.text("lesson")))) is not None:
         return ask.of_lesson(chosen)

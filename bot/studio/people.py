@@ -25,7 +25,10 @@ async def ask(visit: Visit) -> Response:
 
 async def show(visit: Visit) -> Response:
     """Look up a person. Names and chat ids are not stored, so nobody can be searched for."""
-    wanted, reason = visit.text("receipt", limit=64).strip(), visit.text("reason", limit=200).strip()
+    wanted, reason = (
+        visit.text("receipt", limit=64).strip(),
+        visit.text("reason", limit=200).strip(),
+    )
     if not reason:
         return _problem(visit, "people.needs_reason")
     user_key = user_key_of(visit.studio.secret, wanted, at=visit.at)

@@ -6,8 +6,8 @@ import threading
 
 from bot.engine import Engine
 from bot.settings import Settings
+from bot.studio.words import Refused
 from bot.wiring import Wired
-from data.errors import InvalidInput
 from index.embedding import Embedder, HashingEmbedder, open_embedder
 from index.knowledge import KnowledgeIndex
 from index.matches import Matcher
@@ -47,7 +47,7 @@ class Rivals:
             ModelError: its model cannot be opened.
         """
         if name not in rivals(wired.settings):
-            raise InvalidInput(f"there is no model {name!r} to compare with")
+            raise Refused("compare.no_model", name=name)
         with self._lock:
             if self._version != engine.matcher.version:
                 self._version, self._matchers = engine.matcher.version, {}

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from bot.studio.item_rows import ensure_others_stay, rewritten
 from bot.studio.state_files import newest, write_whole
+from bot.studio.words import Refused
 from bot.wiring import Wired, imported_path
 from data.catalogue import Item, ItemId, content_hash
-from data.errors import InvalidInput, ZhiweiError
+from data.errors import ZhiweiError
 from data.importing import Import, read_items
 from data.samples import sample_path
 
@@ -119,14 +120,14 @@ class Shelf:
                 path = self._folder / "uploads" / f"{digest}{suffix}"
                 if path.exists():
                     return path
-        raise InvalidInput("that upload is no longer here; upload the file again")
+        raise Refused("catalogue.upload_gone")
 
     def publish(self, digest: str) -> int:
         """Put an uploaded file into force; gives the number of items. All or nothing."""
         path = self.upload(digest)
         found = read_items(path)
         if not found.records:
-            raise InvalidInput("that upload has no usable row; nothing was changed")
+            raise Refused("catalogue.none_usable")
         with _LOCK:
             self._swap(path.read_bytes(), path.suffix)
         return len(found.records)
@@ -150,17 +151,12 @@ class Shelf:
             before = read_items(present).records
             item = next((item for item in before if item.item_id == item_id), None)
             if (content_hash([item]) if item else "") != expected:
-                raise InvalidInput(
-                    "somebody changed this item since you opened it; open it again and repeat "
-                    "your change"
-                )
+                raise Refused("edit.changed_meanwhile")
             content = rewritten(present, item_id, cells)
             after = self._read(content).records
             ensure_others_stay(before, after, item_id)
             if (cells is None) is any(item.item_id == item_id for item in after) or not after:
-                raise InvalidInput(
-                    "the catalogue would be empty, or its row unreadable; nothing was changed"
-                )
+                raise Refused("edit.nothing_left")
             self._swap(content, ".jsonl")
 
     def _read(self, content: bytes) -> Import[Item]:
@@ -183,17 +179,14 @@ class Shelf:
         with _LOCK:
             path = self.before()
             if path is None:
-                raise InvalidInput("there is no file before this one; publish something first")
+                raise Refused("catalogue.no_before")
             is_samples = path.suffix == f".{SAMPLES}"
             self._swap(None if is_samples else path.read_bytes(), path.suffix)
 
     def _swap(self, content: bytes | None, suffix: str) -> None:
         settings = self._wired.settings
         if settings.catalogue is not None:
-            raise InvalidInput(
-                f"the catalogue comes from {settings.catalogue.name} (ZHIWEI_CATALOGUE); "
-                "change it there, or unset it and publish here"
-            )
+            raise Refused("edit.fixed", file=settings.catalogue.name)
         present = self._present()
         kept = (present.suffix, present.read_bytes()) if present else (f".{SAMPLES}", b"")
         self._place(content, suffix)

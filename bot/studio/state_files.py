@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from data.errors import InvalidInput
+from bot.studio.words import Refused
 
 Rows = list[dict[str, Any]]
 _LOCK = threading.Lock()
@@ -31,12 +31,10 @@ class StateFile:
             rows = json.loads(self._path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return []
-        except ValueError as error:
-            raise InvalidInput(
-                f"{self._path.name} is no JSON ({error}); mend it or move it away"
-            ) from None
+        except ValueError:
+            raise Refused("studio.no_json", file=self._path.name) from None
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise InvalidInput(f"{self._path.name} holds no list of records; move it away")
+            raise Refused("studio.no_json", file=self._path.name)
         return rows
 
     def change(self, how: Callable[[Rows], Rows]) -> Rows:

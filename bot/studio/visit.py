@@ -32,7 +32,7 @@ from bot.studio.sessions import (
     seal,
     unseal,
 )
-from bot.studio.words import StudioWords
+from bot.studio.words import StudioWords, told_in
 from bot.wiring import Wired
 from bot.wording import language_for
 from data.errors import ZhiweiError
@@ -251,9 +251,7 @@ async def _answer(visit: Visit, handler: Handler, role: Role | None) -> Response
     try:
         return await handler(visit)
     except ZhiweiError as error:
-        return visit.page(
-            "refused.html", status=422, message=str(error), title_key="refused.input"
-        )
+        return visit.page("refused.html", status=422, message=told_in(error, visit.language))
 
 
 def telegram_url(visit: Visit) -> str:

@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 
-from bot.lesson_files import LARGEST_BYTES, UnreadableFile, read_lesson_file, told_in
+from bot.lesson_files import LARGEST_BYTES, UnreadableFile, read_lesson_file
 from data.vocabulary import Language
 
 WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
@@ -171,7 +171,7 @@ def test_a_bad_file_gets_one_clear_line_in_both_languages(
     assert raised.value.key in keys
     assert time.monotonic() - began < 30
     for language in Language:
-        line = told_in(raised.value, language)
+        line = raised.value.told(language)
         assert "\n" not in line
         assert name in line
 

@@ -189,7 +189,7 @@ def test_what_somebody_else_changed_meanwhile_is_not_written_over(
     answer = browser.client.post(form.action, data={**dict(form.fields), "price": "2.00"})
 
     assert answer.status_code == 422
-    assert "somebody changed this item" in answer.text
+    assert "Somebody changed this item" in answer.text
     assert str(item_of(parts).price) == "1.00"
 
 

@@ -218,7 +218,7 @@ def test_working_out_without_enough_people_ends_with_a_word(
     assert work.start(parts, at=NOON)
     work.wait(60)
 
-    assert "figures need at least 5" in work.problem
+    assert "figures need at least 5" in str(work.problem)
     browser.open("/figures/learning").press("Work out now")
     assert browser.status == 200
     assert "studio.figures.learning.work" in [row[2] for row in parts.store.audits()]
