@@ -17,7 +17,10 @@ _LOOKS: dict[str, tuple[str, str]] = {
     "snack": ("#c9693f", "bag"), "sweet": ("#c76b98", "ball"), "frozen": ("#6d9dc5", "flake"),
     "ready_to_eat": ("#7a7f52", "bowl"),
 }  # fmt: skip
-_OTHER = ("#6b7a72", "bowl")
+_OTHER = ("#6b7a72", "tag")
+"""What is no food that we know, such as the things of another trade."""
+BANNER = (_OTHER[0], "bowl")
+"""The look of a picture that shows no item."""
 
 COLOURS = tuple(dict.fromkeys(colour for colour, _ in (*_LOOKS.values(), _OTHER)))
 
@@ -92,6 +95,18 @@ def draw_shape(pen: ImageDraw.ImageDraw, shape: str, colour: str, *, x: int) -> 
                 [(x - 58, y - 72), (x + 58, y - 72), (x + 70, y + 76), (x - 70, y + 76)], fill=w
             )
             pen.line((x - 60, y - 50, x + 60, y - 50), fill=colour, width=5)
+        case "tag":
+            pen.polygon(
+                [
+                    (x - 80, y),
+                    (x - 38, y - 52),
+                    (x + 84, y - 52),
+                    (x + 84, y + 52),
+                    (x - 38, y + 52),
+                ],
+                fill=w,
+            )
+            pen.ellipse((x - 48, y - 11, x - 26, y + 11), fill=colour)
         case "flake":
             for k in range(3):
                 dx, dy = 72 * math.cos(math.pi * k / 3), 72 * math.sin(math.pi * k / 3)

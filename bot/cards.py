@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from PIL import Image, ImageDraw, ImageFont
 
-from bot.card_shapes import COLOURS, draw_shape, look_of
+from bot.card_shapes import BANNER, COLOURS, draw_shape, look_of
 from bot.glyphs import drawable, font_path
 from bot.messages import Card
 
@@ -65,7 +65,7 @@ def slate_card(cards: tuple[Card, ...]) -> bytes:
 @lru_cache(maxsize=1)
 def banner() -> bytes:
     """Give a picture that shows no item, for where a message must have one."""
-    colour, shape = look_of("")
+    colour, shape = BANNER
     image = Image.new("RGB", (SLATE_WIDTH, _PANEL), colour)
     draw_shape(ImageDraw.Draw(image), shape, colour, x=SLATE_WIDTH // 2)
     return _png(_reduced(image))
