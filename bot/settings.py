@@ -59,6 +59,8 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr | None = None
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=1, le=65535)
+    retry_seconds: float = Field(default=60.0, ge=1.0)
+    """How often a part that is missing, such as the model, is looked for again."""
     health_port: int | None = Field(default=None, ge=1, le=65535)
     """With polling: port of this machine that serves health and metrics; none when unset."""
 
