@@ -5,8 +5,17 @@ from __future__ import annotations
 from decimal import Decimal
 
 from bot.turn import Turn
+from data.catalogue import Item
 from data.events import FactKind
+from data.mentions import has_han
+from data.vocabulary import Language
 from recommender.constraints import Constraints
+from recommender.features import Background
+from recommender.learned_scorer import ReasonKind, TasteReason, taste_reasons
+from recommender.profile import UserProfile
+from recommender.safety import safety_reason
+
+_MOST_EXAMPLES = 2
 
 
 def describe_wishes(turn: Turn, wishes: Constraints, soft: tuple[str, ...] = ()) -> str:
@@ -57,3 +66,42 @@ def fact_words(turn: Turn, kind: FactKind, value: str) -> str:
             return words(
                 "me.switch", name=words("switch.pictures"), state=words(f"switch.{value}")
             )
+
+
+def taste_lines(turn: Turn, profile: UserProfile, item: Item) -> list[str]:
+    """What of the person's own past speaks for an item, one sentence a reason.
+
+    Only what they did or said; in a group nothing, since others would read it.
+    """
+    if turn.is_group:
+        return []
+    reasons = taste_reasons(profile, item, Background(turn.engine.catalogue))
+    return [line for reason in reasons if (line := _taste_line(turn, profile, reason))]
+
+
+def _taste_line(turn: Turn, profile: UserProfile, reason: TasteReason) -> str:
+    words = turn.words
+    match reason.kind:
+        case ReasonKind.SAME_ITEM:
+            return words("why.liked_it")
+        case ReasonKind.STATED:
+            return words("why.stated", what=words.category(reason.what))
+    items = _examples(turn, profile, reason)
+    if not items:
+        return ""
+    if reason.kind is ReasonKind.CATEGORY:
+        return words("why.liked_category", items=items, what=words.category(reason.what))
+    # Tags are the shop's own words; one in the other language would be no explanation.
+    if has_han(reason.what) is (words.language is not Language.EN):
+        return words("why.liked_tag", items=items, what=reason.what)
+    return words("why.liked_alike", items=items)
+
+
+def _examples(turn: Turn, profile: UserProfile, reason: TasteReason) -> str:
+    """Names of liked items; what the person must not have any more is not brought up."""
+    liked = [item for item_id in reason.examples if (item := turn.item(item_id)) is not None]
+    allowed = [
+        item for item in liked if safety_reason(item, profile.constraints, at=turn.at) is None
+    ]
+    words = turn.words
+    return words.several(words.name(item) for item in allowed[:_MOST_EXAMPLES]) if allowed else ""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
-from bot.describing import describe_wishes, fact_words, has_wishes
+from bot.describing import describe_wishes, fact_words, has_wishes, taste_lines
 from bot.messages import Button, Reply, Rich, plain
 from bot.rendering import allowed, as_edit, hidden_line, render_slate
 from bot.turn import Turn
@@ -224,6 +224,7 @@ def _candidates(turn: Turn, request: Request) -> list[Item]:
 def explain(turn: Turn, slate: SlateRecord, number: int | None = None) -> Reply:
     """Why these items: the lesson's sentence, the person's own words, and how we choose."""
     words = turn.words
+    profile = turn.profile()
     rich = Rich().line(words("why.heading"), bold=True)
     for entry in allowed(turn, slate):
         if number is not None and entry.number != number:
@@ -235,6 +236,8 @@ def explain(turn: Turn, slate: SlateRecord, number: int | None = None) -> Reply:
             rich.quote(words("item.evidence", sentence=entry.placement.evidence))
         else:
             rich.line(words("why.no_evidence"))
+        for line in taste_lines(turn, profile, entry.item):
+            rich.line(line)
         if entry.placement.explored:
             rich.line(words("why.explored"))
         if entry.item.sponsored:

@@ -10,7 +10,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from data.catalogue import Item
+from data.catalogue import Item, ItemId
 from data.events import Stage
 from index.matches import Hit
 from recommender.features import Background, feature_matrix, logged_features
@@ -114,6 +114,8 @@ class TasteReason:
     kind: ReasonKind
     what: str
     n_liked: int
+    examples: tuple[ItemId, ...] = ()
+    """Items that were liked and share it, in the order of their ids."""
 
 
 def taste_reasons(
@@ -131,12 +133,17 @@ def taste_reasons(
     stated = sorted(profile.preferences & {item.category, *item.tags})
     reasons += [TasteReason(kind=ReasonKind.STATED, what=word, n_liked=0) for word in stated]
     others = [other for other in liked if other.item_id != item.item_id]
-    tags = {tag: sum(tag in other.tags for other in others) for tag in item.tags}
-    shared = sorted(((count, tag) for tag, count in tags.items() if count), reverse=True)
-    reasons += [TasteReason(kind=ReasonKind.TAG, what=t, n_liked=c) for c, t in shared[:1]]
-    in_category = sum(other.category == item.category for other in others)
-    if in_category:
+    tags = {tag: [o.item_id for o in others if tag in o.tags] for tag in item.tags}
+    shared = sorted(((len(ids), tag) for tag, ids in tags.items() if ids), reverse=True)
+    reasons += [
+        TasteReason(kind=ReasonKind.TAG, what=tag, n_liked=count, examples=tuple(tags[tag]))
+        for count, tag in shared[:1]
+    ]
+    alike = tuple(o.item_id for o in others if item.category and o.category == item.category)
+    if alike:
         reasons.append(
-            TasteReason(kind=ReasonKind.CATEGORY, what=item.category, n_liked=in_category)
+            TasteReason(
+                kind=ReasonKind.CATEGORY, what=item.category, n_liked=len(alike), examples=alike
+            )
         )
     return reasons[:n]

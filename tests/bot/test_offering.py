@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from bot.offering import is_named
 from bot.understanding.meaning import Intent
-from data.catalogue import Catalogue
+from data.catalogue import Catalogue, ItemId
+from data.events import Reply, ReplyKind
 from data.vocabulary import Language
-from tests.fakes import Person, ScriptedInterpreter, build_conversation, sample_catalogue
+from tests.fakes import (
+    Person,
+    ScriptedInterpreter,
+    build_conversation,
+    chinese,
+    sample_catalogue,
+)
 
 LESSON = sample_catalogue().lessons[0]
 
@@ -116,6 +124,63 @@ def test_why_quotes_the_lesson_and_the_facts_used() -> None:
     assert "diet: vegan" in ann.text
     ann.presses("Back")
     assert LESSON.title in ann.text
+
+
+def likes(someone: Person, *item_ids: str) -> None:
+    for item_id in item_ids:
+        someone.conversation.services.store.record_reply(
+            Reply(
+                reply_id=f"earlier-{item_id}",
+                at=someone.clock(),
+                user_key=someone.user_key,
+                kind=ReplyKind.LIKE,
+                item_id=ItemId(item_id),
+            )
+        )
+
+
+def companion(item_id: str) -> str:
+    """Another item of the category."""
+    items = sample_catalogue().items
+    category = next(item.category for item in items if item.item_id == item_id)
+    return next(i.item_id for i in items if i.category == category and i.item_id != item_id)
+
+
+@pytest.mark.parametrize(
+    ("someone", "sentence", "why"),
+    [
+        (person, "of the same kind", "Why these?"),
+        (chinese, "同样是", "为什么"),
+    ],
+    ids=["en", "zh"],
+)
+def test_why_names_what_the_person_liked(
+    someone: Callable[[], Person], sentence: str, why: str
+) -> None:
+    ann = someone()
+    ann.command(f"/start {LESSON.lesson_id}")
+    shown = ann.item_ids[0]
+    likes(ann, companion(shown))
+
+    ann.presses(why)
+
+    name = (
+        sample_catalogue()
+        .items_by_id[ItemId(companion(shown))]
+        .name(Language.EN if ann.language == "en" else Language.ZH)
+    )
+    assert sentence in ann.text
+    assert name in ann.text
+
+
+def test_why_says_nothing_of_tastes_to_a_group() -> None:
+    ann = replace(person(), chat_kind="group")
+    ann.command(f"/start {LESSON.lesson_id}")
+    likes(ann, companion(ann.item_ids[0]), ann.item_ids[0])
+
+    ann.command("/why")
+
+    assert "You liked" not in ann.text
 
 
 def test_why_without_a_slate_says_so() -> None:

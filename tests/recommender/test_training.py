@@ -239,5 +239,6 @@ def test_reasons_are_what_the_person_did() -> None:
     assert [(r.kind, r.what, r.n_liked) for r in reasons] == [
         (ReasonKind.TAG, "sour", 2), (ReasonKind.CATEGORY, "fruit", 1),
     ]  # fmt: skip
+    assert [r.examples for r in reasons] == [("item-00", "item-03"), ("item-00",)]
     stranger = UserProfile(user_key=BOB)
     assert taste_reasons(stranger, SHOP.items[0], Background(SHOP)) == []
