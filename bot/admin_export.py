@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from bot.admin_steps import look
+from bot.engine import Engine
 from bot.messages import Document, Reply, plain
 from bot.turn import Turn
+from bot.wording import Words
 from data.csv_safety import Cell, csv_bytes
 
 if TYPE_CHECKING:
@@ -51,7 +54,7 @@ def export(turn: Turn, argument: str) -> Reply:
         frame = summary.tables[table]
         file = Document(
             file_name=f"zhiwei-{table}-{period}-{at.date().isoformat()}.csv",
-            content=csv_of(frame, table),
+            content=csv_of(frame, table, names=_names(words, engine, table)),
         )
         told = words("export.done", rows=len(frame), fewest=FEWEST)
         return Reply(spans=plain(told), document=file, is_private=True)
@@ -59,13 +62,31 @@ def export(turn: Turn, argument: str) -> Reply:
     return look(turn, "export", do)
 
 
-def csv_of(frame: pd.DataFrame, table: str) -> bytes:
-    """The table as CSV; a value that is not told about few people says `<5`."""
-    rows = [
-        [str(label), *(_cell(value) for value in values)]
-        for label, *values in frame.itertuples(name=None)
-    ]
-    return csv_bytes([table, *map(str, frame.columns)], rows)
+def csv_of(frame: pd.DataFrame, table: str, *, names: Mapping[str, str] | None = None) -> bytes:
+    """The table as CSV; a value that is not told about few people says `<5`.
+
+    Args:
+        frame: One row per thing.
+        table: Heads the first column.
+        names: Says what the things are called, in a second column.
+    """
+    rows: list[list[Cell]] = []
+    for label, *values in frame.itertuples(name=None):
+        name = [] if names is None else [names.get(str(label), "")]
+        rows.append([str(label), *name, *(_cell(value) for value in values)])
+    heading = [table, *([] if names is None else ["name"]), *map(str, frame.columns)]
+    return csv_bytes(heading, rows)
+
+
+def _names(words: Words, engine: Engine, table: str) -> Mapping[str, str] | None:
+    catalogue = engine.catalogue
+    match table:
+        case "items":
+            return {str(i): words.name(item) for i, item in catalogue.items_by_id.items()}
+        case "lessons":
+            return {str(i): lesson.title for i, lesson in catalogue.lessons_by_id.items()}
+        case _:
+            return None
 
 
 def _cell(value: object) -> Cell:

@@ -26,11 +26,20 @@ def train(turn: Turn) -> Reply:
     def do() -> Reply:
         from bot.admin_figures import reasons_told
         from bot.learning import TooLittleToLearn
+        from recommender.training import MIN_LABELLED, MIN_LIKED
 
         try:
             row, verdict = office.train(at=at)
         except TooLittleToLearn as error:
-            return _plain(words("train.few", n=error.n_labelled, liked=error.n_liked))
+            return _plain(
+                words(
+                    "train.few",
+                    n=error.n_labelled,
+                    liked=error.n_liked,
+                    need=MIN_LABELLED,
+                    need_liked=MIN_LIKED,
+                )
+            )
         rich = Rich().line(words("train.done", version=row.version, n=row.n_labelled), bold=True)
         rich.line(_quality(words, row))
         if verdict.reasons:

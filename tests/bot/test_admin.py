@@ -513,6 +513,21 @@ def test_a_cell_of_an_export_is_no_formula(root: Person, store: InMemoryEventSto
     )
 
 
+def test_items_of_an_export_have_their_names_which_are_no_formulas_either(
+    root: Person, store: InMemoryEventStore
+) -> None:
+    for user in range(6):
+        serve(store, user, ITEM.item_id)
+    root.language = "zh"
+
+    root.command("/export all items")
+
+    rows = read(root.replies[0].document)
+    assert (rows[0]["items"], rows[0]["name"]) == (ITEM.item_id, ITEM.name_zh)
+    frame = pd.DataFrame({"shown": [9]}, index=["a"])
+    assert b"a,'=1+1,9" in csv_of(frame, "items", names={"a": "=1+1"})
+
+
 @pytest.mark.parametrize(
     "table", ["days", "funnel", "retention", "returning", "items", "lessons", "policies"]
 )
