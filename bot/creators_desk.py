@@ -117,6 +117,12 @@ class CreatorsDesk:
     def skipped(self, user_key: UserKey) -> frozenset[Pair]:
         return frozenset(self._skipped.get(user_key, ()))
 
+    def forget(self, user_key: UserKey) -> None:
+        """Drop what is kept under somebody's key."""
+        with self._lock:
+            self.rounds.pop(user_key, None)
+            self._skipped.pop(user_key, None)
+
     def forget_skips(self, user_key: UserKey) -> None:
         with self._lock:
             self._skipped.pop(user_key, None)

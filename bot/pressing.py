@@ -129,6 +129,7 @@ def _erase(turn: Turn) -> list[Reply]:
     """Only after the question was asked lately: an old button must not erase by accident."""
     if turn.dialog.asked != "forget":
         return [as_edit(personal.ask_forget(turn))]
+    turn.services.desk.forget(turn.sender.user_key)
     return [as_edit(personal.erase(turn))]
 
 

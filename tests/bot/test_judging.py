@@ -456,6 +456,19 @@ def test_lessons_for_minors_and_items_out_of_stock_are_not_measured() -> None:
     assert items[0].item_id not in found.items
 
 
+def test_erasing_one_s_data_ends_the_round() -> None:
+    eve = creator()
+    eve.command("/judge")
+    eve.presses("Skip")
+    eve.command("/forget")
+    desk = eve.conversation.services.desk
+
+    eve.presses("Erase everything")
+
+    assert eve.user_key not in desk.rounds
+    assert desk.skipped(eve.user_key) == frozenset()
+
+
 def test_while_the_index_is_broken_nothing_is_asked() -> None:
     eve = creator(small_engine(mode=Mode.POPULAR))
 
