@@ -253,14 +253,16 @@ def clustered_mean(
     if rows == 0:
         return Measure(n=0)
     mean = float(values.mean())
-    _, groups = np.unique(clusters, return_inverse=True)
-    half = Z_95 * _clustered_spread(values - mean, groups.astype(np.int64)) / rows
+    half = Z_95 * _clustered_spread(values - mean, clusters) / rows
     return Measure(mean, mean - half, mean + half, rows if n is None else n)
 
 
-def _clustered_spread(influences: npt.NDArray[np.float64], groups: npt.NDArray[np.int64]) -> float:
+def _clustered_spread(
+    influences: npt.NDArray[np.float64], clusters: npt.NDArray[np.int64]
+) -> float:
     """Standard deviation of a sum of influences that go together by group; NaN with one group."""
-    sums = np.bincount(groups, weights=influences)
+    # Hashing numbers the groups several times faster than sorting.
+    sums = np.bincount(pd.factorize(clusters)[0], weights=influences)
     k = len(sums)
     return math.sqrt(float((sums**2).sum()) * k / (k - 1)) if k > 1 else math.nan
 
@@ -285,8 +287,7 @@ def uneven_exposure(
     _, inverse, ties = np.unique(counts, return_inverse=True, return_counts=True)
     mean_ranks = (np.cumsum(ties) - (ties - 1) / 2)[inverse]
     gradient = (2 * mean_ranks - n_items - 1) / (n_items * total) - value / total
-    _, groups = np.unique(users, return_inverse=True)
-    half = Z_95 * _clustered_spread(gradient[items], groups.astype(np.int64))
+    half = Z_95 * _clustered_spread(gradient[items], users)
     return Measure(value, max(0.0, value - half), min(1.0, value + half), len(items))
 
 

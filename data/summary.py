@@ -157,25 +157,23 @@ def _similarity(
 ) -> Measure:
     """Mean over slates of the mean cosine of their pairs; slates with unknown items are left out."""
     starts = np.flatnonzero(impressions["opens"].to_numpy())
+    if len(starts) == 0:
+        return Measure()
     sizes = np.diff(np.append(starts, len(rows)))
-    people = impressions["user"].to_numpy()
-    several = np.flatnonzero(sizes >= 2)
-    is_known = np.array([(rows[starts[s] : starts[s] + sizes[s]] >= 0).all() for s in several])
-    several = several[is_known] if len(several) else several
+    several = np.flatnonzero((sizes >= 2) & (np.minimum.reduceat(rows, starts) >= 0))
     if len(several) == 0:
         return Measure()
     picked = several[_evenly(len(several), MOST_COMPARED)]
-    shown = np.concatenate([rows[starts[s] : starts[s] + sizes[s]] for s in picked])
-    distinct, places = np.unique(shown, return_inverse=True)
-    cosines = similarities(distinct)
-    means, first = np.empty(len(picked)), 0
-    for number, slate in enumerate(picked):
-        inside = places[first : first + sizes[slate]]
-        first += sizes[slate]
-        m = len(inside)
-        block = cosines[np.ix_(inside, inside)]
-        means[number] = (block.sum() - np.trace(block)) / (m * (m - 1))
-    return clustered_mean(means, people[starts[picked]])
+    means = np.empty(len(picked))
+    for size in np.unique(sizes[picked]):
+        of_size = np.flatnonzero(sizes[picked] == size)
+        shown = rows[starts[picked[of_size]][:, None] + np.arange(size)]
+        distinct, places = np.unique(shown, return_inverse=True)
+        cosines, places = similarities(distinct), places.reshape(shown.shape)
+        blocks = cosines[places[:, :, None], places[:, None, :]]
+        own = np.trace(blocks, axis1=1, axis2=2)
+        means[of_size] = (blocks.sum(axis=(1, 2)) - own) / (size * (size - 1))
+    return clustered_mean(means, impressions["user"].to_numpy()[starts[picked]])
 
 
 def _evenly(n: int, most: int) -> npt.NDArray[np.int64]:
