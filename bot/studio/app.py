@@ -15,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 from bot.studio import (
     catalogue,
     chat,
+    comparing,
     courses,
     coverage,
     door,
@@ -53,8 +54,8 @@ _PAGES: tuple[tuple[str, str, Handler, Role | None], ...] = (
     ("POST", "/pairings/lesson", pairings.keep_lesson, Role.CREATOR),
     ("POST", "/pairings/rule", pairings.rule, Role.CREATOR),
     ("POST", "/pairings/judge", pairings.judge, Role.CREATOR),
-    ("POST", "/pairings/compare", pairings.compare, Role.CREATOR),
-    ("POST", "/pairings/vote", pairings.vote, Role.CREATOR),
+    ("POST", "/pairings/compare", comparing.compare, Role.CREATOR),
+    ("POST", "/pairings/vote", comparing.vote, Role.CREATOR),
     ("GET", "/pairings/course/{digest}", courses.show, Role.CREATOR),
     ("POST", "/pairings/course/{digest}/keep", courses.keep, Role.CREATOR),
     ("GET", "/golden", golden.show, Role.CREATOR),

@@ -6,127 +6,30 @@ and train, which takes a while; so they are worked out when an admin asks, and k
 
 from __future__ import annotations
 
-import logging
 import math
-import threading
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
 import pandas as pd
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from bot.learning import evaluate_log_of, read_log
 from bot.learning_plots import curve_plot, interval_plot, reliability_plot
 from bot.plots import Look
 from bot.studio.learning_figures import (
     interval_table,
-    learning_curve,
     models_table,
-    policy_row,
     reliability_table,
 )
+from bot.studio.learning_work import FILE, FIXED, Work, registry_of
 from bot.studio.state_files import Rows, StateFile
 from bot.studio.visit import Visit, to
-from bot.studio.words import Refused, told_in
-from bot.wiring import Wired
+from bot.studio.words import told_in
 from data.csv_safety import Cell, csv_bytes
-from data.errors import InvalidInput, ZhiweiError
-from data.model_registry import ModelRegistry, ModelRow, ModelStatus
-from data.summary_tables import FEWEST
+from data.model_registry import ModelRow, ModelStatus
 
-logger = logging.getLogger(__name__)
-FILE = "learning.json"
 TABLES = ("models", "reliability", "curve", "comparison")
-_FIXED = ("logged", "match-only", "popular", "uniform")
 _SHARES = frozenset({"predicted", "value", "low", "high"})
-
-
-class Work:
-    """At most one working-out at a time, in a thread of its own."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self.problem: ZhiweiError | None = None
-        """Why the last one gave nothing."""
-
-    @property
-    def is_going_on(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
-
-    def start(self, wired: Wired, *, at: datetime) -> bool:
-        """Begin, unless it is going on already."""
-        with self._lock:
-            if self.is_going_on:
-                return False
-            self.problem = None
-            self._thread = threading.Thread(
-                target=self._run, args=(wired, at), name="learning-figures", daemon=True
-            )
-            self._thread.start()
-            return True
-
-    def wait(self, seconds: float) -> None:
-        if self._thread is not None:
-            self._thread.join(seconds)
-
-    def _run(self, wired: Wired, at: datetime) -> None:
-        try:
-            record = worked_out(wired, at=at)
-            StateFile(wired.settings.state, FILE).change(lambda _: [record])
-        except ZhiweiError as error:
-            self.problem = error
-        except Exception:  # it must end with a word to the admin, whatever went wrong
-            logger.exception("the figures of learning could not be worked out")
-            self.problem = Refused("learned.went_wrong")
-
-
-def worked_out(wired: Wired, *, at: datetime) -> dict[str, object]:
-    """Give the learning curve and the comparison of policies as JSON values.
-
-    Raises:
-        InvalidInput: there are too few answers of people who agreed to learning.
-    """
-    log = read_log(wired, at=at)
-    n_people = len(np.unique(log.users))
-    if n_people < FEWEST:
-        raise Refused("learned.few_people", people=n_people, least=FEWEST)
-    registry = _registry(wired)
-    policies = [
-        policy_row(
-            name,
-            evaluate_log_of(wired, registry, log, name, rng=np.random.default_rng(number)),
-            n_slates=len(log),
-        )
-        for number, name in enumerate((*_FIXED, *_compared(registry.rows())))
-    ]
-    try:
-        curve = learning_curve(log, seed=0)
-        curve_problem = ""
-    except InvalidInput as error:
-        curve, curve_problem = [], str(error)
-    return {
-        "at": at.isoformat(),
-        "n_slates": len(log),
-        "observed": float(np.nanmean(log.rewards)),
-        "curve": curve,
-        "curve_problem": curve_problem,
-        "policies": policies,
-    }
-
-
-def _compared(rows: Sequence[ModelRow]) -> list[str]:
-    """The model that serves and the newest in shadow."""
-    active = [row.version for row in rows if row.status is ModelStatus.ACTIVE]
-    shadow = [row.version for row in rows if row.status is ModelStatus.SHADOW]
-    return [*active, *shadow[-1:]]
-
-
-def _registry(wired: Wired) -> ModelRegistry:
-    return ModelRegistry(wired.settings.state / "models")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +51,7 @@ class Learned:
 
 def _learned(visit: Visit) -> Learned:
     wired = visit.studio.wired
-    rows = _registry(wired).rows()
+    rows = registry_of(wired).rows()
     wanted = visit.asked("model", limit=64)
     chosen = next((row for row in rows if row.version == wanted), None)
     chosen = chosen or next((r for r in rows if r.status is ModelStatus.ACTIVE), None)
@@ -238,7 +141,7 @@ def _label(visit: Visit, name: str, label: object) -> str:
 
 
 def _policy(visit: Visit, name: str) -> str:
-    if name in _FIXED:
+    if name in FIXED:
         return visit.words(f"learned.policy_{name.replace('-', '_')}")
     return visit.words("learned.policy_model", version=name)
 

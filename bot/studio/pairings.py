@@ -1,9 +1,7 @@
-"""The pairing page: paste or upload a lesson, look, compare, judge, pin and ban."""
+"""The pairing page: paste or upload a lesson, look, judge, pin and ban."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import secrets
 from dataclasses import dataclass, replace
 
@@ -20,11 +18,9 @@ from bot.studio.previewing import (
     Preview,
     Weighting,
     attached_lesson,
-    evidence_of,
 )
 from bot.studio.previewing import preview as rank
-from bot.studio.rivals import Rivals, rivals
-from bot.studio.state_files import StateFile
+from bot.studio.rivals import OWN, PRESETS, models
 from bot.studio.visit import Visit
 from data.catalogue import ItemId, Lesson, LessonId
 from data.errors import InvalidInput
@@ -32,17 +28,7 @@ from data.events import CreatorRule, Judgement, RuleKind
 from data.vocabulary import Allergen, Diet
 
 LONGEST_TEXT = 40_000
-COMPARED = 5
-"""So many items a side stand in a comparison."""
 GRADES = ("3", "2", "1", "0", "-1")
-IN_FORCE, OWN = "in_force", "own"
-"""What learners get now, and the weights that the form has."""
-PRESETS: dict[str, Weighting] = {
-    "meaning": Weighting(meaning=3.0, words=0.5),
-    "words": Weighting(meaning=0.5, words=2.0),
-    "foods": Weighting(foods=1.5, topics=0.3),
-    "topics": Weighting(foods=0.5, topics=1.5),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +47,8 @@ async def show(visit: Visit) -> Response:
         return await _show_part(visit, digest)
     lesson = visit.engine.catalogue.lessons_by_id.get(LessonId(visit.asked("lesson")))
     ask = Ask().of_lesson(lesson) if lesson else Ask()
-    found = await run_in_threadpool(_rank, visit, ask) if lesson else None
-    return _page(visit, ask, found)
+    found = await run_in_threadpool(ranked, visit, ask) if lesson else None
+    return pairing_page(visit, ask, found)
 
 
 async def _show_part(visit: Visit, digest: str) -> Response:
@@ -72,36 +58,38 @@ async def _show_part(visit: Visit, digest: str) -> Response:
     ask = Ask(title=one.title, text=one.text)
     known = attached_lesson(visit.engine.catalogue.lessons, ask.text)
     ask = ask.of_lesson(known) if known else ask
-    found = await run_in_threadpool(_rank, visit, ask)
+    found = await run_in_threadpool(ranked, visit, ask)
     place = Place(digest=digest, title=course.title, part=part, n=len(course.lessons))
-    return _page(visit, ask, found, place=place)
+    return pairing_page(visit, ask, found, place=place)
 
 
 async def preview(visit: Visit) -> Response:
     if visit.upload_name("file").casefold().endswith(".zip"):
         uploaded = await visit.upload("file")
-        return await courses.take(visit, *uploaded) if uploaded else _page(visit, Ask(), None)
+        return (
+            await courses.take(visit, *uploaded) if uploaded else pairing_page(visit, Ask(), None)
+        )
     ask = await asked_pairing(visit)
     if not ask.text.strip():
-        return _page(visit, ask, None, problem=visit.words("pairings.nothing"))
-    found = await run_in_threadpool(_rank, visit, ask)
+        return pairing_page(visit, ask, None, problem=visit.words("pairings.nothing"))
+    found = await run_in_threadpool(ranked, visit, ask)
     visit.audit("pair", ask.lesson_id or f"{len(ask.text)} characters")
-    return _page(visit, ask, found)
+    return pairing_page(visit, ask, found)
 
 
 async def keep_lesson(visit: Visit) -> Response:
     """Take a pasted text among the lessons, so that rules and grades have something to hold on to."""
     ask = await asked_pairing(visit)
     if not ask.text.strip() or not ask.title.strip():
-        found = await run_in_threadpool(_rank, visit, ask) if ask.text.strip() else None
-        return _page(visit, ask, found, problem=visit.words("pairings.needs_title"))
+        found = await run_in_threadpool(ranked, visit, ask) if ask.text.strip() else None
+        return pairing_page(visit, ask, found, problem=visit.words("pairings.needs_title"))
     lesson = await run_in_threadpool(
         keep, visit.studio.wired, title=ask.title, text=ask.text, course=visit.text("course")
     )
     visit.audit("lesson", lesson.lesson_id)
     ask = ask.of_lesson(lesson)
-    found = await run_in_threadpool(_rank, visit, ask)
-    return _page(visit, ask, found, done=visit.words("pairings.kept", title=lesson.title))
+    found = await run_in_threadpool(ranked, visit, ask)
+    return pairing_page(visit, ask, found, done=visit.words("pairings.kept", title=lesson.title))
 
 
 async def rule(visit: Visit) -> Response:
@@ -116,8 +104,8 @@ async def rule(visit: Visit) -> Response:
     if everywhere:
         lesson_id = LessonId("")
     elif lesson is None:
-        found = await run_in_threadpool(_rank, visit, ask)
-        return _page(visit, ask, found, problem=visit.words("pairings.no_lesson"))
+        found = await run_in_threadpool(ranked, visit, ask)
+        return pairing_page(visit, ask, found, problem=visit.words("pairings.no_lesson"))
     is_on = visit.text("on") == "1"
     if is_on:
         visit.store.put_rule(
@@ -129,10 +117,10 @@ async def rule(visit: Visit) -> Response:
     else:
         visit.store.remove_rule(lesson_id, item_id, kind)
     visit.audit(f"{kind}.{'on' if is_on else 'off'}", f"{lesson_id or '*'} {item_id}")
-    found = await run_in_threadpool(_rank, visit, ask)
+    found = await run_in_threadpool(ranked, visit, ask)
     name = visit.words.shared.name(visit.engine.catalogue.items_by_id[item_id])
     key = f"pairings.{kind}_{'on' if is_on else 'off'}"
-    return _page(visit, ask, found, done=visit.words(key, item=name))
+    return pairing_page(visit, ask, found, done=visit.words(key, item=name))
 
 
 async def judge(visit: Visit) -> Response:
@@ -140,9 +128,9 @@ async def judge(visit: Visit) -> Response:
     ask = await asked_pairing(visit)
     item_id, lesson = _pointed(visit, ask)
     grade = visit.text("grade")
-    found = await run_in_threadpool(_rank, visit, ask)
+    found = await run_in_threadpool(ranked, visit, ask)
     if lesson is None:
-        return _page(visit, ask, found, problem=visit.words("pairings.no_lesson"))
+        return pairing_page(visit, ask, found, problem=visit.words("pairings.no_lesson"))
     if grade not in GRADES:
         raise InvalidInput(f"{grade!r} is no grade; expected one of {', '.join(GRADES)}")
     visit.store.record_judgement(
@@ -158,88 +146,10 @@ async def judge(visit: Visit) -> Response:
     visit.audit("judge", f"{lesson.lesson_id} {item_id} {grade}")
     name = visit.words.shared.name(visit.engine.catalogue.items_by_id[item_id])
     told = visit.words("pairings.judged", item=name, grade=visit.words(f"grade.{grade}"))
-    return _page(visit, ask, found, done=told)
+    return pairing_page(visit, ask, found, done=told)
 
 
-async def compare(visit: Visit) -> Response:
-    """Two models or weightings side by side; which is which is told only after the vote."""
-    ask = await asked_pairing(visit)
-    if not ask.text.strip():
-        return _page(visit, ask, None, problem=visit.words("pairings.nothing"))
-    first, second = _side(visit, "first", IN_FORCE), _side(visit, "second", "meaning")
-    if first == second:
-        return _page(visit, ask, None, problem=visit.words("compare.same"))
-    round_id = secrets.token_hex(8)
-    left, right = _sides(visit, round_id, first, second)
-    found = await run_in_threadpool(lambda: [_rank_as(visit, ask, name) for name in (left, right)])
-    shown = [row.hit.row for side in found for row in side.rows[:COMPARED]]
-    evidence = await run_in_threadpool(evidence_of, visit.engine, ask, shown)
-    return visit.page(
-        "compare.html" if visit.is_htmx else "compare_page.html",
-        ask=ask,
-        left=found[0],
-        right=found[1],
-        compared=COMPARED,
-        evidence=evidence,
-        round_id=round_id,
-        first=first,
-        second=second,
-    )
-
-
-def _rank_as(visit: Visit, ask: Ask, name: str) -> Preview:
-    """Rank as one side of a comparison would, for the same person."""
-    if name in rivals(visit.studio.wired.settings):
-        built: Rivals = visit.studio.remembered(Rivals)
-        matcher = built.matcher(name, visit.studio.wired, visit.engine)
-        engine = replace(visit.engine, matcher=matcher)
-        return rank(engine, replace(ask, weighting=Weighting()), visit.store.rules(), at=visit.at)
-    weighting = ask.weighting if name == OWN else PRESETS.get(name, Weighting())
-    return _rank(visit, replace(ask, weighting=weighting))
-
-
-async def vote(visit: Visit) -> Response:
-    first, second = _side(visit, "first", IN_FORCE), _side(visit, "second", "meaning")
-    round_id, side = visit.text("round", limit=16), visit.text("side")
-    left, right = _sides(visit, round_id, first, second)
-    winner = {"left": left, "right": right}.get(side, "tie")
-    file = StateFile(visit.studio.wired.settings.state, "comparisons.json")
-    rows = await run_in_threadpool(
-        file.change,
-        lambda rows: [
-            *(row for row in rows if row.get("round") != round_id),
-            {
-                "round": round_id,
-                "at": visit.at.isoformat(),
-                "pair": sorted((first, second)),
-                "winner": winner,
-            },
-        ],
-    )
-    visit.audit("compare", f"{first} {second} {winner}")
-    same = [row for row in rows if row.get("pair") == sorted((first, second))]
-    tally = {
-        name: sum(row.get("winner") == name for row in same) for name in (first, second, "tie")
-    }
-    return visit.page(
-        "vote.html" if visit.is_htmx else "vote_page.html",
-        left=left, right=right, winner=winner, tally=tally,
-    )  # fmt: skip
-
-
-def _sides(visit: Visit, round_id: str, first: str, second: str) -> tuple[str, str]:
-    """Which of the two stands where: drawn by the round's id, so that no field of the form tells it."""
-    drawn = hmac.new(visit.studio.secret, f"round:{round_id}".encode(), hashlib.sha256).digest()
-    return (first, second) if drawn[0] & 1 else (second, first)
-
-
-def _side(visit: Visit, name: str, default: str) -> str:
-    told = visit.text(name, default)
-    known = (IN_FORCE, OWN, *PRESETS, *rivals(visit.studio.wired.settings))
-    return told if told in known else default
-
-
-def _rank(visit: Visit, ask: Ask) -> Preview:
+def ranked(visit: Visit, ask: Ask) -> Preview:
     return rank(visit.engine, ask, visit.store.rules(), at=visit.at)
 
 
@@ -288,7 +198,7 @@ def _before(visit: Visit, ask: Ask) -> dict[ItemId, int]:
     return {row.item.item_id: row.rank for row in found.rows}
 
 
-def _page(
+def pairing_page(
     visit: Visit,
     ask: Ask,
     found: Preview | None,
@@ -308,7 +218,7 @@ def _page(
         allergens=tuple(Allergen),
         diets=tuple(Diet),
         groups=tuple(GROUPS),
-        models=(IN_FORCE, *rivals(visit.studio.wired.settings)),
+        models=models(visit.studio.wired.settings),
         weightings=(OWN, *PRESETS),
         before=_before(visit, ask) if found is not None else {},
         grades=GRADES,

@@ -1,4 +1,4 @@
-"""Matchers that are not in force, to be compared with the one that is. Learners never meet them."""
+"""What can be compared with the matcher in force: weightings of it, and others. Learners never meet them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 
 from bot.engine import Engine
 from bot.settings import Settings
+from bot.studio.previewing import Weighting
 from bot.studio.words import Refused
 from bot.wiring import Wired
 from index.embedding import Embedder, HashingEmbedder, open_embedder
@@ -14,6 +15,14 @@ from index.matches import Matcher
 from index.matching import HybridMatcher
 from index.unsaved_index import build_unsaved
 
+IN_FORCE, OWN = "in_force", "own"
+"""What learners get now, and the weights that the form has."""
+PRESETS: dict[str, Weighting] = {
+    "meaning": Weighting(meaning=3.0, words=0.5),
+    "words": Weighting(meaning=0.5, words=2.0),
+    "foods": Weighting(foods=1.5, topics=0.3),
+    "topics": Weighting(foods=0.5, topics=1.5),
+}
 WORDS_ONLY = "words_only"
 """No encoder: shared words and food knowledge."""
 BUNDLED = "bundled_model"
@@ -29,6 +38,11 @@ def rivals(settings: Settings) -> tuple[str, ...]:
         *((BUNDLED,) if settings.model else ()),
         *((OTHER,) if settings.compare_model else ()),
     )
+
+
+def models(settings: Settings) -> tuple[str, ...]:
+    """The model in force, and its rivals."""
+    return (IN_FORCE, *rivals(settings))
 
 
 class Rivals:

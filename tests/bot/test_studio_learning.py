@@ -20,7 +20,7 @@ from bot.studio.learning_figures import (
     policy_row,
     reliability_table,
 )
-from bot.studio.learning_page import FILE, Work, worked_out
+from bot.studio.learning_work import FILE, Work, worked_out
 from bot.studio.state_files import StateFile
 from data.errors import InvalidInput
 from data.events import Consent, ConsentKind, Reply, ReplyKind, SlateId, UserKey
