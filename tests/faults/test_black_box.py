@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -20,13 +20,14 @@ pytestmark = pytest.mark.slow
 
 @contextlib.asynccontextmanager
 async def running_zhiwei(
-    telegram: RemoteTelegram, state: Path
+    telegram: RemoteTelegram, state: Path, settings: Mapping[str, str] | None = None
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     environment = os.environ | {
         "ZHIWEI_TELEGRAM_TOKEN": telegram.token,
         "ZHIWEI_TELEGRAM_API": telegram.api_root,
         "ZHIWEI_STATE": str(state),
         "NO_PROXY": "127.0.0.1",
+        **(settings or {}),
     }
     with (state / "log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
