@@ -33,7 +33,7 @@ class SubjectSense:
     """Vectors of all subjects, and the plane between silent and other subjects."""
 
     subjects: np.ndarray
-    """(n_topics, 2, dim) unit, less the typical subject."""
+    """(n_topics, 2, dim) float32, unit, less the typical subject."""
     typical: np.ndarray
     """(dim,) mean of sentences of lessons."""
     plane: np.ndarray
@@ -50,7 +50,7 @@ class SubjectSense:
         subjects = _unit(vectors - vectors.mean(axis=0))
         is_silent = np.repeat([float(topic.is_silent) for topic in topics], 2)
         return cls(
-            subjects=subjects.reshape(len(topics), 2, -1),
+            subjects=subjects.reshape(len(topics), 2, -1).astype(np.float32),
             typical=typical.mean(axis=0),
             plane=_ridge(subjects, is_silent - is_silent.mean()),
         )
@@ -66,9 +66,10 @@ class SubjectSense:
         """
         if len(vectors) == 0:
             return {}
-        particular = vectors - self.typical
+        particular = (vectors - self.typical).astype(np.float32)
         whole = _unit(particular.mean(axis=0))
-        cosines = np.einsum("tld,pd->tlp", self.subjects, _unit(particular))
+        flat = self.subjects.reshape(-1, self.subjects.shape[2])
+        cosines = (flat @ _unit(particular).T).reshape(*self.subjects.shape[:2], -1)
         k = min(3, cosines.shape[2])
         top = -np.partition(-cosines, k - 1, axis=2)[:, :, :k]
         near = 0.6 * top.max(axis=2) + 0.4 * top.mean(axis=2) + self.subjects @ whole
