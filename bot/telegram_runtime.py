@@ -86,6 +86,8 @@ class TelegramRuntime:
         self._handlers = ThreadPoolExecutor(options.workers, thread_name_prefix="handle")
         self._writers = ThreadPoolExecutor(1, thread_name_prefix="commit")
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="look")
+        # A file may be built to take all the time it is given; that must delay no look at the store.
+        self._parsers = ThreadPoolExecutor(2, thread_name_prefix="parse")
         self._commits = Commits(store, self._writers)
         self.callbacks = CallbackAnswers(self.bot)
         self.inbox = Inbox(
@@ -195,7 +197,7 @@ class TelegramRuntime:
         await asyncio.gather(*self._errands, return_exceptions=True)
         self._journal.close()
         await self.bot.shutdown()
-        for pool in (self._handlers, self._writers, self._readers):
+        for pool in (self._handlers, self._writers, self._readers, self._parsers):
             await asyncio.to_thread(pool.shutdown, wait=True)
 
     async def take(self, updates: Sequence[Json]) -> None:
@@ -354,7 +356,9 @@ class TelegramRuntime:
         content, problem = await download(self.bot, received.file_id, received.file_size)
         whole = replace(file, content=content, problem=problem)
         # Reading it may take seconds, so not in the thread that handles everybody.
-        await self._look(lambda: self.turns.keep_file(entry, whole))
+        await asyncio.get_running_loop().run_in_executor(
+            self._parsers, lambda: self.turns.keep_file(entry, whole)
+        )
 
     def _on_start(self, entry: InboxEntry) -> None:
         loop = asyncio.get_running_loop()
