@@ -23,6 +23,7 @@ from bot.glyphs import missing_glyphs
 from bot.learning import TooLittleToLearn, WhatIf
 from bot.messages import Document, Picture
 from bot.overview import Board, State, overview
+from bot.settings import Settings
 from bot.wording import Words, sentences
 from data.catalogue import ItemId
 from data.engagement import Measure
@@ -32,6 +33,7 @@ from data.model_registry import ModelRegistry, ModelRow, ModelStatus
 from data.vocabulary import Language
 from recommender.evaluation import Estimate, Trust, Verdict
 from recommender.promotion import Gate, Reason
+from tests.bot.studio_world import StudioParts
 from tests.browser.history import invent
 from tests.fakes import NOON, Person, build_conversation, build_services, sample_catalogue
 
@@ -396,6 +398,39 @@ def test_where_nothing_is_deployed_models_say_so() -> None:
     for line in ("/models", "/train", "/promote x", "/rollback", "/whatif uniform", "/reload"):
         root.command(line)
         assert "no models" in root.text
+
+
+def test_with_a_deployment_the_whole_way_is_gone_for_real(tmp_path: Path) -> None:
+    parts = StudioParts(Settings(state=tmp_path / "state", _env_file=None))  # type: ignore[call-arg]
+    office = AdminOffice(parts=parts)
+    services = build_services(
+        admins=[1], store=parts.store, engine=parts.engines.current, office=office
+    )
+    root = Person(Conversation(services), numeric_id=1, name="root")
+    before = parts.engines.current().matcher.version
+
+    told: dict[str, str] = {}
+    for line in ("/train", "/whatif uniform"):
+        root.command(line)
+        assert office.jobs.wait(120)
+        root.presses("Show the result")
+        told[line] = root.text
+    root.command("/models")
+    told["/models"] = root.text
+    root.command("/reload")
+    root.presses("Yes, read anew")
+    assert office.jobs.wait(120)
+    root.presses("Show the result")
+    told["/reload"] = root.text
+
+    assert "0 labelled impressions with 0 likes" in told["/train"]
+    assert "nothing can be estimated yet" in told["/whatif uniform"]
+    assert "No model yet" in told["/models"]
+    assert f"{len(sample_catalogue())} items" in told["/reload"]
+    after = parts.engines.current().matcher.version
+    assert after != before
+    assert after in told["/reload"]
+    parts.store.close()
 
 
 # what if
