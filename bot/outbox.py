@@ -536,9 +536,15 @@ class Dispatcher:
     ) -> None:
         self.counts.dead += 1
         logger.warning("message %s is given up: %s", entry.outbox_id, reason)
-        await self._commits.run(
-            lambda: self._store.mark_unsent(entry.outbox_id, state=state, error=reason)
-        )
+        while True:
+            try:
+                await self._commits.run(
+                    lambda: self._store.mark_unsent(entry.outbox_id, state=state, error=reason)
+                )
+                break
+            except StoreError:
+                # Whoever tried again instead could send a promotion twice.
+                await asyncio.sleep(0.5)
         self._done(entry, queue)
 
     async def _move(self, old: str, new: str, queue: _Queue) -> None:

@@ -59,10 +59,12 @@ class BoxTables:
         )
 
     def outgoing(self, *, at: datetime, limit: int = 100) -> list[OutboxEntry]:
-        # The order of the rows, not of their times: a clock may be set back.
+        # The order of the rows, not of their times: a clock may be set back. A promotion with an error
+        # was due already and was told to wait; one without waits for its time.
         rows = self._file.read(
             "SELECT * FROM outbox WHERE state = 'queued' "
-            "AND (message_class <> :promotion OR not_before IS NULL OR not_before <= :at) "
+            "AND (message_class <> :promotion OR not_before IS NULL OR not_before <= :at "
+            "OR error <> '') "
             "AND (expires_at IS NULL OR expires_at > :at) "
             "ORDER BY message_class = :promotion, rowid LIMIT :limit",
             {"at": to_text(at), "limit": limit, "promotion": MessageClass.PROMOTION.value},

@@ -29,6 +29,7 @@ from bot.outbox import (
 from bot.pacing import Pace, Rates
 from bot.sent_journal import Sent, SentJournal
 from data.catalogue import ItemId
+from data.errors import StoreError
 from data.events import SlateId, UserKey
 from data.sqlite_store import SqliteEventStore
 from data.store import MessageClass, OutboxEntry
@@ -205,6 +206,58 @@ async def test_a_clock_that_was_set_back_holds_no_message_for_long(
                 await asyncio.sleep(0.005)
 
     assert transport.texts == ["a"]
+
+
+class FlakyStore(SqliteEventStore):
+    """Refuses to note that a message was not sent, a number of times."""
+
+    n_refusals = 0
+
+    def mark_unsent(self, outbox_id: str, **fields: Any) -> None:
+        if self.n_refusals:
+            self.n_refusals -= 1
+            raise StoreError("the disk is full")
+        super().mark_unsent(outbox_id, **fields)
+
+
+async def test_a_promotion_that_may_have_arrived_is_not_sent_again_while_the_store_is_down() -> (
+    None
+):
+    store = FlakyStore(":memory:")
+    store.n_refusals = 2
+    transport = ScriptedTransport({"tip": [UnclearError("no answer")]})
+
+    await sent(store, [message("tip", kind=MessageClass.PROMOTION)], transport)
+
+    assert store.n_refusals == 0
+    assert transport.texts == []
+    assert store.backlog(at=now()).outbox == 0
+    store.close()
+
+
+async def test_a_promotion_held_back_by_a_wrong_clock_goes_when_the_clock_is_right(
+    store: SqliteEventStore,
+) -> None:
+    store.queue([message("tip", kind=MessageClass.PROMOTION)])
+    store.mark_unsent(
+        "tip", state="queued", not_before=now() + timedelta(days=800), error="FloodError"
+    )
+    transport = ScriptedTransport()
+    passed = 0.0
+
+    async with dispatching(
+        store, transport, monotonic=lambda: time.monotonic() + passed
+    ) as dispatcher:
+        await asyncio.sleep(0.05)
+        too_early = list(transport.texts)
+        passed = LONGEST_HOLD
+        dispatcher.add([])
+        async with asyncio.timeout(10):
+            while dispatcher.backlog:
+                await asyncio.sleep(0.005)
+
+    assert too_early == []
+    assert transport.texts == ["tip"]
 
 
 async def test_on_a_full_disk_nothing_goes_out_that_a_crash_would_repeat(
