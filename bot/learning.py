@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bot.catalogue_files import read_catalogue
-from data.engagement import REPLY_WINDOW, Measure, clustered_mean
+from data.engagement import Measure, clustered_mean
 from data.errors import InvalidInput
 from data.events import ConsentKind, ReplyKind, SlateId
 from data.model_registry import ModelRegistry, ModelRow
+from data.rewards import REPLY_WINDOW
 from data.store import EventStore
 from recommender.evaluation import Estimate, cascade, per_position
 from recommender.features import FEATURES, Background, category_transfer

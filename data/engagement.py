@@ -18,12 +18,7 @@ import pandas as pd
 
 from data.catalogue import ItemId
 from data.events import ReplyKind
-
-REPLY_WINDOW = timedelta(hours=24)
-PURCHASE_WINDOW = timedelta(days=7)
-
-LIKED_BY: frozenset[ReplyKind] = frozenset({ReplyKind.LIKE, ReplyKind.SAVE, ReplyKind.PURCHASE})
-DISLIKED_BY: frozenset[ReplyKind] = frozenset({ReplyKind.DISLIKE, ReplyKind.NEVER})
+from data.rewards import DISLIKED_BY, LIKED_BY, PURCHASE_WINDOW, REPLY_WINDOW
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """The event log as frames for figures. What is over is read once; only the rest is read again.
 
-An impression gathers rewards for seven days at most (`data.engagement.PURCHASE_WINDOW`), so nothing
+An impression gathers rewards for seven days at most (`data.rewards.PURCHASE_WINDOW`), so nothing
 changes before the midnight eight days ago, except that people have their data erased. Therefore the past
 is read anew every hour, the open days every ten minutes, and today with every look.
 """
@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from data.engagement import DISLIKED_BY, LIKED_BY, activity, rewarded, without_undone
+from data.engagement import activity, rewarded, without_undone
 from data.events import Mode, ReplyKind
+from data.rewards import DISLIKED_BY, LIKED_BY
 from data.store import EventStore
 
 OPEN_DAYS = 8

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 
-from data.engagement import LIKED_BY, PURCHASE_WINDOW, REPLY_WINDOW
 from data.events import Impression, Reply, ReplyKind, SlateId, SlateRecord, UserKey
+from data.rewards import LIKED_BY, PURCHASE_WINDOW, REPLY_WINDOW
 from recommender.evaluation import SlateLog
 from recommender.features import FEATURE_VERSION, FEATURES
 from recommender.policy import PolicyParameters, bounded, is_bounded
