@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from data.catalogue import ItemId
 from data.events import FactKind, Impression, ProfileFact, Reply, ReplyKind, UserKey
+from data.rewards import LIKED_BY
 from data.vocabulary import Allergen, Diet
 from recommender.constraints import Constraints
 
@@ -22,8 +23,6 @@ _POSITIVE = {
     ReplyKind.PURCHASE: 3.0,
     ReplyKind.CLICK: 0.3,
 }
-LIKED = frozenset({ReplyKind.LIKE, ReplyKind.SAVE, ReplyKind.PURCHASE})
-"""As `data.engagement.LIKED_BY`, which would load pandas at every start."""
 _NEGATIVE = {ReplyKind.DISLIKE: 1.0, ReplyKind.NEVER: 2.0, ReplyKind.REPORT: 2.0}
 
 
@@ -183,6 +182,6 @@ def _history(shown: list[datetime], replies: list[Reply], *, at: datetime) -> It
 
 def _times_liked(replies: list[Reply]) -> int:
     """One for each slate, however often it was answered; what names no slate counts by itself."""
-    liked = [reply.slate_id for reply in replies if reply.kind in LIKED]
+    liked = [reply.slate_id for reply in replies if reply.kind in LIKED_BY]
     slates = {slate for slate in liked if slate is not None}
     return len(slates) + sum(slate is None for slate in liked)
