@@ -18,6 +18,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 _NEGATIVES = 80
+_HIDDEN_SHARES = (0.2, 0.35, 0.5)
 _WINDOWS_DAYS = (7.0, 21.0, 60.0)
 
 
@@ -136,33 +137,45 @@ class LearnedRanker:
 
     @classmethod
     def fit(cls, known: Purchases, *, seed: int) -> LearnedRanker:
-        """Learn from households whose latest known purchase is hidden in turn."""
+        """Learn from households whose latest known purchases are hidden in turn.
+
+        Each household asks several questions, one for each share of its purchases that is hidden;
+        so there is more to learn from than the last few of each.
+        """
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
         rng = np.random.default_rng(seed)
-        before, latest = split_latest(known, share=0.2, min_products=3)
-        cuts = first_days(latest, known.n_households, default=known.days.max())
-        features = _features(before, cuts)
-        taken = before.matrix() + latest.matrix()
-        rows: list[Floats] = []
-        labels: list[float] = []
-        for household, product in zip(latest.households, latest.products, strict=True):
-            rows.append(features[household, product])
-            labels.append(1.0)
-            free = np.flatnonzero(taken[household] == 0)
-            wrong = rng.choice(free, size=min(_NEGATIVES, len(free)), replace=False)
-            rows.extend(features[household, wrong])
-            labels.extend([0.0] * len(wrong))
+        parts = [_questions(known, share, rng) for share in _HIDDEN_SHARES]
+        rows = np.concatenate([rows for rows, _ in parts])
+        labels = np.concatenate([labels for _, labels in parts])
         model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500))
-        return cls(model.fit(np.array(rows), np.array(labels)))
+        return cls(model.fit(rows, labels))
 
     def scores(self, known: Purchases, cuts: Floats) -> Floats:
         features = _features(known, cuts)
         flat = features.reshape(-1, features.shape[-1])
         found = self.model.decision_function(flat)
         return np.asarray(found, dtype=np.float64).reshape(features.shape[:2])
+
+
+def _questions(
+    known: Purchases, share: float, rng: np.random.Generator
+) -> tuple[Floats, npt.NDArray[np.float64]]:
+    """Hide the latest `share` of each household; (m, F) rows and (m,) labels, 1 for bought next."""
+    before, latest = split_latest(known, share=share, min_products=3)
+    cuts = first_days(latest, known.n_households, default=float(known.days.max()))
+    features = _features(before, cuts)
+    taken = before.matrix() + latest.matrix()
+    rows: list[Floats] = []
+    labels: list[float] = []
+    for household, product in zip(latest.households, latest.products, strict=True):
+        free = np.flatnonzero(taken[household] == 0)
+        wrong = rng.choice(free, size=min(_NEGATIVES, len(free)), replace=False)
+        rows += [features[household, [product]], features[household, wrong]]
+        labels += [1.0] + [0.0] * len(wrong)
+    return np.concatenate(rows), np.array(labels)
 
 
 def first_days(hidden: Purchases, n_households: int, *, default: float) -> Floats:

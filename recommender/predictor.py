@@ -29,7 +29,10 @@ SERVING_POSITION = 0
 BOOSTING_FROM_ROWS = 5_000
 ISOTONIC_FROM_ROWS = 1_000
 _FORMAT = "zhiwei-predictor-1"
-_TRUSTED = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",)
+_TRUSTED = (
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.utils._bunch.Bunch",
+)
 _EPSILON = 1e-4
 
 
@@ -50,9 +53,9 @@ class Hyperparameters:
     """What is searched; the fields of the other family are ignored."""
 
     family: str = "logistic"
-    """`logistic` or `boosting`."""
+    """`logistic`, or `boosting`: boosted trees averaged with a logistic model."""
     penalty: float = 1.0
-    """Inverse strength of the logistic model's L2 penalty."""
+    """Inverse strength of the logistic model's L2 penalty, alone or beside trees."""
     learning_rate: float = 0.08
     n_iterations: int = 120
     n_leaves: int = 15
@@ -76,7 +79,8 @@ class LearnedPredictor:
 
     def __post_init__(self) -> None:
         # One column more than the features: the position.
-        forest = Forest.of(self.model, n_columns=len(FEATURES) + 1)
+        trees = _parts(self.model).get("trees", self.model)
+        forest = Forest.of(trees, n_columns=len(FEATURES) + 1)
         object.__setattr__(self, "_forest", forest)
 
     def predict(
@@ -87,11 +91,19 @@ class LearnedPredictor:
         if positions is None:
             positions = np.full(len(features), SERVING_POSITION, dtype=np.int64)
         rows = with_position(features, positions)
-        if self._forest is not None and len(rows) <= MOST_ROWS:
-            raw = self._forest.predict(rows)
-        else:
-            raw = self.model.predict_proba(rows)[:, 1]
-        return calibrated(self.calibrator, raw)
+        return calibrated(self.calibrator, self._raw(rows))
+
+    def _raw(self, rows: npt.NDArray[np.float32]) -> Floats:
+        if self._forest is None or len(rows) > MOST_ROWS:
+            return np.asarray(self.model.predict_proba(rows)[:, 1], dtype=np.float64)
+        trees = self._forest.predict(rows)
+        linear = _parts(self.model).get("linear")
+        return trees if linear is None else (linear.predict_proba(rows)[:, 1] + trees) / 2
+
+
+def _parts(model: Any) -> Mapping[str, Any]:
+    """The fitted models that are averaged; none where one model stands alone."""
+    return getattr(model, "named_estimators_", {})
 
 
 def with_position(
@@ -103,25 +115,28 @@ def with_position(
 
 def new_model(hyperparameters: Hyperparameters, *, seed: int) -> Any:
     """Give an unfitted scikit-learn classifier."""
-    if hyperparameters.family == "boosting":
-        from sklearn.ensemble import HistGradientBoostingClassifier
-
-        return HistGradientBoostingClassifier(
-            learning_rate=hyperparameters.learning_rate,
-            max_iter=hyperparameters.n_iterations,
-            max_leaf_nodes=hyperparameters.n_leaves,
-            l2_regularization=hyperparameters.l2,
-            min_samples_leaf=hyperparameters.min_leaf,
-            early_stopping=False,
-            random_state=seed,
-        )
+    from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    return make_pipeline(
+    linear = make_pipeline(
         StandardScaler(), LogisticRegression(C=hyperparameters.penalty, max_iter=500)
     )
+    if hyperparameters.family != "boosting":
+        return linear
+    trees = HistGradientBoostingClassifier(
+        learning_rate=hyperparameters.learning_rate,
+        max_iter=hyperparameters.n_iterations,
+        max_leaf_nodes=hyperparameters.n_leaves,
+        l2_regularization=hyperparameters.l2,
+        min_samples_leaf=hyperparameters.min_leaf,
+        early_stopping=False,
+        random_state=seed,
+    )
+    # Trees fit better what was shown; the linear model goes on sensibly to what hardly was, and a
+    # policy chooses among both.
+    return VotingClassifier([("linear", linear), ("trees", trees)], voting="soft")
 
 
 def fit_calibrator(raw: Floats, labels: Floats) -> Any:
