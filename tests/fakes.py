@@ -33,6 +33,7 @@ from data.store import EventStore
 from index import catalogue_index
 from index.embedding import Embedder, HashingEmbedder, open_embedder
 from index.snapshot import SnapshotFolder
+from tests import overheard
 
 SECRET = b"a secret that only tests know"
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -199,6 +200,7 @@ class Person:
         )
 
     def says(self, text: str) -> list[Reply]:
+        overheard.note(text)
         return self.sends(TextMessage(**self._stamp(), text=text))
 
     def command(self, line: str) -> list[Reply]:

@@ -22,6 +22,7 @@ from bot.redaction import redact_exception_text
 from bot.understanding.meaning import Meaning
 from data.errors import StoreError
 from data.sqlite_store import SqliteEventStore
+from tests import overheard
 from tests.bot.telegram_world import running_bot
 from tests.fake_telegram.faults import Fault
 from tests.fake_telegram.server import FakeTelegram
@@ -232,3 +233,19 @@ def test_no_log_call_is_handed_what_people_say() -> None:
                         guilty.append(f"{path.name}:{call.lineno} {sorted(names & telling)}")
 
     assert guilty == []
+
+
+def test_the_scan_of_every_test_finds_words_and_tokens_and_passes_over_the_rest() -> None:
+    ear = overheard.Ear()
+    secret = logging.makeLogRecord({"name": "bot.x", "msg": "asked as " + "123456:" + "A" * 35})
+    quoting = logging.makeLogRecord(
+        {"name": "data.x", "msg": "cannot read 'my aunt is called Hilda'"}
+    )
+    plain = logging.makeLogRecord({"name": "bot.x", "msg": "update tg:7 waits: the store is down"})
+    elsewhere = logging.makeLogRecord({"name": "tests", "msg": "my aunt is called Hilda"})
+
+    overheard.note("my aunt is called Hilda")
+    for record in (secret, quoting, plain, elsewhere):
+        ear.handle(record)
+
+    assert [line.split()[0] for line in ear.leaks()] == ["asked", "cannot"]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from tests import overheard
 from tests.fake_telegram.entities import utf16_length
 from tests.fake_telegram.limits import TEXT_UNITS
 from tests.fake_telegram.state import Callback, Chat, Json, User
@@ -199,6 +200,8 @@ class Person:
 
     def _send(self, content: Json, chat: Chat | None) -> Json | None:
         where = chat or self.chat
+        overheard.note(content.get("text"))
+        overheard.note(content.get("caption"))
         filled = {key: value for key, value in content.items() if value != []}
         message = self._state.add_message(where, self.user, filled)
         if not self._reaches_the_bot(where, message):
