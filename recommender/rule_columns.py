@@ -75,11 +75,11 @@ class RuleColumns:
     Threads may share it: two that fill one cell write the same answer.
     """
 
-    def __init__(self, items: Sequence[Item]) -> None:
+    def __init__(self, items: Sequence[Item], *, most_bytes: int = REMEMBERED_BYTES) -> None:
         self._items = items
         self._columns: OrderedDict[tuple[Rule, str], npt.NDArray[np.uint8]] = OrderedDict()
         self._lock = Lock()
-        self._n_kept = max(_LEAST_COLUMNS, REMEMBERED_BYTES // max(len(items), 1))
+        self._n_kept = max(_LEAST_COLUMNS, most_bytes // max(len(items), 1))
 
     def hidden_by(
         self, constraints: Constraints, rows: npt.NDArray[np.int64]

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import multiprocessing
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing.reduction import ForkingPickler
-from statistics import NormalDist
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from data.catalogue import Catalogue, Item, ItemId, Lesson
+from data.catalogue import ItemId, Lesson
 from data.errors import InvalidInput, SafetyViolation
 from data.events import (
     Impression,
@@ -29,9 +28,7 @@ from data.events import (
     SlateId,
     SlateRecord,
     Stage,
-    UserKey,
 )
-from index.matches import Hit, Matcher, Matches, Query
 from recommender.candidates import CatalogueTable
 from recommender.constraints import Constraints
 from recommender.crowd import CrowdTaste, category_transfer
@@ -52,7 +49,7 @@ from recommender.profile import UserProfile, fold_profile
 from recommender.promotion import RewardModel, gate
 from recommender.recommend import Recommender
 from recommender.rescoring import feature_column, rescored
-from recommender.scoring import MatchScorer, Scored, Scorer
+from recommender.scoring import MatchScorer, Scorer
 from recommender.simulated_people import (
     EXAMINED,
     Population,
@@ -60,6 +57,14 @@ from recommender.simulated_people import (
     answer,
     like_probabilities,
 )
+from recommender.simulated_world import (
+    OracleScorer,
+    PopularityScorer,
+    RememberingRecommender,
+)
+from recommender.simulated_world import World as World
+from recommender.simulation_report import ArmResult, OpeCheck, RoundRate, round_rate
+from recommender.simulation_report import summary as summary
 from recommender.slate import Request
 from recommender.training import train
 
@@ -69,184 +74,6 @@ Tell = Callable[[str, int, int], None]
 ARMS = ("uniform", "match_only", "popularity", "full_loop", "oracle")
 START = datetime(2026, 9, 1, tzinfo=UTC)
 BETWEEN_ROUNDS = timedelta(days=2)
-LAST_ROUNDS = 5
-_KEPT_PER_LESSON = 200
-_Z = NormalDist().inv_cdf(0.975)
-
-
-class LessonMatches:
-    """A `Matcher` that remembers each lesson's hits, so that rounds do not embed again."""
-
-    def __init__(self, matcher: Matcher, catalogue: Catalogue, lessons: Sequence[Lesson]) -> None:
-        everything = np.ones(len(catalogue), dtype=bool)
-        self.version = matcher.version
-        self._matches = {
-            lesson.text: matcher.match(
-                Query.of(lesson), eligible=everything, top_k=_KEPT_PER_LESSON
-            )
-            for lesson in lessons
-        }
-        self._scores = {
-            text: {hit.row: hit.score for hit in matches.hits}
-            for text, matches in self._matches.items()
-        }
-        self._cosines = np.asarray(matcher.similarities(np.arange(len(catalogue))))
-
-    def match(self, query: Query, *, eligible: npt.NDArray[Any] | None, top_k: int) -> Matches:
-        matches = self._matches[query.text]
-        if eligible is None:
-            return replace(matches, hits=matches.hits[:top_k])
-        hits = tuple(hit for hit in matches.hits if eligible[hit.row])[:top_k]
-        return replace(matches, hits=hits)
-
-    def scores(self, lesson: Lesson) -> Mapping[int, float]:
-        """Catalogue row -> match score, for the hits that are remembered."""
-        return self._scores[lesson.text]
-
-    def similarities(self, rows: npt.NDArray[np.int64]) -> Floats:
-        return np.asarray(self._cosines[np.ix_(rows, rows)], dtype=np.float64)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _RememberingRecommender(Recommender):
-    """The product's recommender; its last look at an item is taken once per constraints and day.
-
-    The day counts only where labels do: nothing else that is looked at grows old.
-    """
-
-    asserted: set[tuple[ItemId, Constraints, object]] = field(default_factory=set)
-
-    def _assert_allowed(
-        self, items: Sequence[Item], constraints: Constraints, *, at: datetime
-    ) -> None:
-        day = at.date() if constraints.allergens else None
-        new = [i for i in items if (i.item_id, constraints, day) not in self.asserted]
-        super()._assert_allowed(new, constraints, at=at)
-        self.asserted.update((item.item_id, constraints, day) for item in new)
-
-
-@dataclass(frozen=True, slots=True)
-class _OracleScorer:
-    """Knows what people keep to themselves."""
-
-    population: Population
-    weariness: Weariness
-    numbers: Mapping[UserKey, int]
-
-    def score(
-        self,
-        profile: UserProfile,
-        request: Request,
-        hits: Sequence[Hit],
-        items: Sequence[Item],
-        *,
-        at: datetime,
-    ) -> Scored:
-        rows = np.array([hit.row for hit in hits], dtype=np.int64)
-        match = np.array([hit.score for hit in hits])
-        p = like_probabilities(
-            self.population, self.weariness, self.numbers[profile.user_key], rows, match
-        )
-        return Scored(p, Stage.MATCH_ONLY, "oracle")
-
-
-@dataclass(frozen=True, slots=True)
-class _PopularityScorer:
-    """The crowd's smoothed like rate, for anybody."""
-
-    counts: MatchScorer
-
-    def score(
-        self,
-        profile: UserProfile,
-        request: Request,
-        hits: Sequence[Hit],
-        items: Sequence[Item],
-        *,
-        at: datetime,
-    ) -> Scored:
-        rates = [self.counts.smoothed_like_rate(hit.item_id) for hit in hits]
-        return Scored(np.array(rates), Stage.MATCH_ONLY, "popularity")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoundRate:
-    """Like rate of one policy in one round, per placement."""
-
-    rate: float
-    low: float
-    high: float
-    n: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpeCheck:
-    """One off-policy estimate against the truth, over the same logged contexts."""
-
-    round: int
-    policy: str
-    method: str
-    estimate: float
-    low: float
-    high: float
-    truth: float
-    is_refused: bool
-
-    @property
-    def is_covered(self) -> bool:
-        return self.low <= self.truth <= self.high
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArmResult:
-    """What one policy did over all rounds."""
-
-    arm: str
-    rates: tuple[RoundRate, ...]
-    n_safety_violations: int
-    catalogue_coverage: float
-    n_promotions: int = 0
-    checks: tuple[OpeCheck, ...] = ()
-    stages: tuple[str, ...] = ()
-    """Regime of each round."""
-    refusals: tuple[str, ...] = ()
-    """Why the gate kept a model in shadow, round by round."""
-
-    def last_rate(self) -> float:
-        """Like rate of the last five rounds."""
-        last = self.rates[-LAST_ROUNDS:]
-        return sum(r.rate * r.n for r in last) / max(sum(r.n for r in last), 1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """What a simulation needs beside numbers; picklable."""
-
-    catalogue: Catalogue
-    lessons: tuple[Lesson, ...]
-    matcher: LessonMatches
-
-    @classmethod
-    def of(cls, catalogue: Catalogue, matcher: Matcher) -> World:
-        """Take the lessons after which something may be offered and something goes with them.
-
-        Raises:
-            InvalidInput: there is no such lesson.
-        """
-        taught = [lesson for lesson in catalogue.lessons if lesson.audience != "minors"]
-        matches = LessonMatches(matcher, catalogue, taught)
-        everything = np.ones(len(catalogue), dtype=bool)
-        lessons = tuple(
-            lesson
-            for lesson in taught
-            if not (m := matches.match(Query.of(lesson), eligible=everything, top_k=10)).is_silent
-            and len(m.hits) >= 10
-        )
-        if not lessons:
-            raise InvalidInput(
-                "no lesson of this catalogue finds ten items; import lessons and items first"
-            )
-        return cls(catalogue=catalogue, lessons=lessons, matcher=matches)
 
 
 class _Arm:
@@ -328,7 +155,7 @@ class _Arm:
             if self.arm == "full_loop"
             else Stage.MATCH_ONLY
         )
-        return _rate(np.array(likes), np.array(sizes)), str(stage)
+        return round_rate(np.array(likes), np.array(sizes)), str(stage)
 
     def _recommender(self, parameters: PolicyParameters) -> Recommender:
         scorer: Scorer
@@ -339,9 +166,9 @@ class _Arm:
             case "match_only":
                 scorer = MatchScorer()
             case "popularity":
-                scorer = _PopularityScorer(MatchScorer(dict(self.shown), dict(self.liked)))
+                scorer = PopularityScorer(MatchScorer(dict(self.shown), dict(self.liked)))
             case "oracle":
-                scorer = _OracleScorer(self.population, self.weariness, self.numbers)
+                scorer = OracleScorer(self.population, self.weariness, self.numbers)
             case _:
                 scorer = LearnedScorer(
                     background=Background(
@@ -354,7 +181,7 @@ class _Arm:
                     predictor=self.predictor,
                     n_labelled=self.n_labelled,
                 )
-        return _RememberingRecommender(
+        return RememberingRecommender(
             table=self.table,
             matcher=self.world.matcher,
             scorer=scorer,
@@ -546,17 +373,6 @@ class _Arm:
                 )  # fmt: skip
 
 
-def _rate(likes: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]) -> RoundRate:
-    """Likes per placement with a normal interval over slates (one slate a person and round)."""
-    n = int(sizes.sum())
-    if n == 0:
-        return RoundRate(rate=0.0, low=0.0, high=0.0, n=0)
-    rate = float(likes.sum() / n)
-    residuals = likes - rate * sizes
-    half = _Z * float(np.sqrt((residuals**2).sum())) / n
-    return RoundRate(rate=rate, low=max(0.0, rate - half), high=min(1.0, rate + half), n=n)
-
-
 def run_arm(
     arm: str, world: World, *, n_users: int, n_rounds: int, seed: int, tell: Tell | None = None
 ) -> ArmResult:
@@ -626,65 +442,3 @@ def _reduce_proxy(
 
 def _as_proxy(content: dict[Any, Any]) -> MappingProxyType[Any, Any]:
     return MappingProxyType(content)
-
-
-def summary(results: Mapping[str, ArmResult]) -> dict[str, Any]:
-    """Give the figures of a simulation as JSON values."""
-    last = {arm: result.last_rate() for arm, result in results.items()}
-    loop = results["full_loop"]
-    dr = [c for c in loop.checks if c.method == "dr-per-position" and not c.is_refused]
-    oracle = results["oracle"].rates
-    return {
-        "uplift_over_match_only": last["full_loop"] / last["match_only"]
-        if last["match_only"]
-        else None,
-        "share_of_oracle": last["full_loop"] / last["oracle"] if last["oracle"] else None,
-        "ope_coverage": sum(c.is_covered for c in dr) / len(dr) if dr else None,
-        "safety_violations": sum(r.n_safety_violations for r in results.values()),
-        "rounds": [
-            {
-                arm: {
-                    "rate": result.rates[n].rate,
-                    "low": result.rates[n].low,
-                    "high": result.rates[n].high,
-                    "n": result.rates[n].n,
-                    "regret": oracle[n].rate - result.rates[n].rate,
-                }
-                for arm, result in results.items()
-            }
-            | {"round": n, "stage": loop.stages[n]}
-            for n in range(len(oracle))
-        ],
-        "last_five": last,
-        "catalogue_coverage": {a: r.catalogue_coverage for a, r in results.items()},
-        "promotions": loop.n_promotions,
-        "kept_in_shadow": list(loop.refusals),
-        "ope": _ope_summary(loop.checks),
-        "ope_checks": [
-            {
-                "round": c.round, "policy": c.policy, "method": c.method,
-                "estimate": None if c.is_refused else c.estimate,
-                "low": None if c.is_refused else c.low,
-                "high": None if c.is_refused else c.high,
-                "truth": c.truth, "covered": None if c.is_refused else c.is_covered,
-            }
-            for c in loop.checks
-        ],
-    }  # fmt: skip
-
-
-def _ope_summary(checks: Sequence[OpeCheck]) -> dict[str, Any]:
-    """Per method: checks, refusals, coverage and mean distance from the truth."""
-    found: dict[str, Any] = {}
-    for method in sorted({check.method for check in checks}):
-        mine = [c for c in checks if c.method == method]
-        given = [c for c in mine if not c.is_refused]
-        found[method] = {
-            "n": len(given),
-            "refused": len(mine) - len(given),
-            "coverage": sum(c.is_covered for c in given) / len(given) if given else None,
-            "mean_distance": (
-                sum(abs(c.estimate - c.truth) for c in given) / len(given) if given else None
-            ),
-        }
-    return found

@@ -13,15 +13,9 @@ from recommender.learned_scorer import LearnedScorer
 from recommender.profile import fold_profile
 from recommender.recommend import Recommender
 from recommender.simulated_people import Population, Weariness, answer, like_probabilities
-from recommender.simulation import (
-    ARMS,
-    START,
-    World,
-    _RememberingRecommender,
-    run_arm,
-    simulate,
-    summary,
-)
+from recommender.simulated_world import RememberingRecommender, World
+from recommender.simulation import ARMS, START, run_arm, simulate
+from recommender.simulation_report import summary
 from recommender.slate import Request
 from tests.recommender.learning_world import ShopMatcher, a_shop
 
@@ -79,7 +73,7 @@ def test_the_remembering_recommender_is_the_products(world: World) -> None:
     table = CatalogueTable(world.catalogue)
     scorer = LearnedScorer(background=Background(world.catalogue, world.matcher.similarities))
     parts = {"table": table, "matcher": world.matcher, "scorer": scorer}
-    plain, remembering = Recommender(**parts), _RememberingRecommender(**parts)  # type: ignore[arg-type]
+    plain, remembering = Recommender(**parts), RememberingRecommender(**parts)  # type: ignore[arg-type]
 
     for user in range(40):
         profile = fold_profile(population.keys[user], facts=population.facts[user], at=START)
