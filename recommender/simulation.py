@@ -76,7 +76,7 @@ START = datetime(2026, 9, 1, tzinfo=UTC)
 BETWEEN_ROUNDS = timedelta(days=2)
 
 
-class _Arm:
+class Arm:
     """One policy in its own copy of the world."""
 
     def __init__(self, arm: str, world: World, population: Population, *, seed: int) -> None:
@@ -391,7 +391,7 @@ def run_arm(
     )
     # One process a core: more threads than that only wait for each other.
     with threadpool_limits(1):
-        return _Arm(arm, world, population, seed=seed).run(n_rounds, tell)
+        return Arm(arm, world, population, seed=seed).run(n_rounds, tell)
 
 
 def simulate(
