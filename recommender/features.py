@@ -20,6 +20,7 @@ from data.catalogue import Catalogue, Item, ItemId
 from index.matches import Hit
 from recommender.crowd import CrowdTaste
 from recommender.crowd import category_transfer as category_transfer
+from recommender.item_graph import item_graph, spread
 from recommender.profile import UserProfile
 
 FEATURES: tuple[str, ...] = (
@@ -61,6 +62,8 @@ _PRIOR_SHOWN = 4.0
 _PRIOR_RATE = 0.2
 _FORGOTTEN_DAYS = 60.0
 _CROWD = 20.0
+_MOST_SPREAD = 3_000
+"""Items up to which the graph of alike items is built; it is quadratic."""
 Similarities = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float64]]
 
 
@@ -119,8 +122,24 @@ class Background:
     def popularity(self) -> npt.NDArray[np.float64]:
         """(n_items,) the crowd's smoothed like rate; new items start a little above the mean."""
         shown, liked = self._counts
+        return np.asarray((liked + _CROWD * self._expected * 1.1) / (shown + _CROWD))
+
+    @cached_property
+    def _expected(self) -> npt.NDArray[np.float64]:
+        """(n_items,) the like rate to expect of each item before its own counts speak.
+
+        The mean, moved by what is known of alike items: `benchmarks.little_data` shows that this
+        ranks better while answers are few.
+        """
+        shown, liked = self._counts
+        n = len(shown)
         mean = (liked.sum() + 2.0) / (shown.sum() + 10.0)
-        return np.asarray((liked + _CROWD * mean * 1.1) / (shown + _CROWD))
+        if self.similarities is None or not 2 <= n <= _MOST_SPREAD or not shown.any():
+            return np.full(n, mean)
+        graph = item_graph(np.asarray(self.similarities(np.arange(n)), dtype=np.float64))
+        rates = np.divide(liked, shown, out=np.zeros(n), where=shown > 0)
+        flowing = spread(graph, rates, shown / (shown + _CROWD))
+        return np.asarray(np.maximum(flowing, mean / 2))
 
     @cached_property
     def category_popularity(self) -> npt.NDArray[np.float64]:

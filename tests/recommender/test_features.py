@@ -130,6 +130,21 @@ def test_new_items_start_above_the_mean_and_proven_ones_follow_their_counts() ->
     assert popularity["item-00"] > popularity["item-02"] > popularity["item-01"]
 
 
+def test_newcomers_near_what_is_liked_start_higher() -> None:
+    likes = MATCHER.cosines[5].copy()
+    likes[5] = -1.0
+    near, far = int(np.argmax(likes)), int(np.argmin(MATCHER.cosines[5]))
+    shown_often = {i.item_id: 50 for n, i in enumerate(SHOP) if n not in (near, far)}
+    crowd = Background(
+        SHOP, MATCHER.similarities, impressions=shown_often, likes={ItemId("item-05"): 45}
+    )
+
+    popularity = column("popularity", UserProfile(user_key=ADA), crowd)
+
+    assert popularity[f"item-{near:02d}"] > popularity[f"item-{far:02d}"]
+    assert popularity["item-05"] > popularity[f"item-{near:02d}"]
+
+
 def test_who_likes_one_category_is_told_to_like_its_companion() -> None:
     # In this crowd fruit and fish are liked together, dairy by nobody of them.
     names = sorted({item.category for item in SHOP})

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from data.catalogue import ItemId, LessonId
 from data.events import Judgement
-from recommender.little_data import active_queries, item_graph, pseudo_labelled, spread
+from recommender.item_graph import item_graph, spread
+from recommender.little_data import active_queries, pseudo_labelled
 from tests.recommender.learning_world import a_log
 
 
