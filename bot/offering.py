@@ -244,7 +244,10 @@ def explain(turn: Turn, slate: SlateRecord, number: int | None = None) -> Reply:
             rich.line(words("why.sponsored"))
     told = [fact_words(turn, f.kind, f.value) for f in turn.facts() if f.kind not in MANNERS]
     rich.line()
-    if told:
+    if told and turn.is_group:
+        # An allergy is nobody's business but the person's own.
+        rich.line(words("why.facts_private"))
+    elif told:
         rich.line(words("why.facts", facts=words.several(told)))
     if has_wishes(turn):
         told_wishes = describe_wishes(turn, turn.dialog.wishes, turn.dialog.words)

@@ -181,12 +181,17 @@ def _is_quoted(slate: SlateRecord, entry: Shown) -> bool:
 
 
 def hidden_line(turn: Turn, filters: Mapping[str, int]) -> str:
-    """How many items a declared allergy or diet hid, and why; empty when none."""
+    """How many items a declared allergy or diet hid, and why; empty when none.
+
+    A group is not told why: the counts would give an allergy away.
+    """
     parts = [
         turn.words(f"hidden.{reason}", n=filters[str(reason)])
         for reason in _HIDDEN_TOLD
         if filters.get(str(reason))
     ]
+    if parts and turn.is_group:
+        return turn.words("hidden.in_group")
     return turn.words("hidden.line", parts=turn.words.several(parts)) if parts else ""
 
 

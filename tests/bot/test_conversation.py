@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -266,6 +268,25 @@ def test_an_allergy_said_in_a_group_is_kept_but_not_repeated_there() -> None:
     person.says("allergic")
     assert "tree nuts" not in person.text
     assert person.conversation.services.store.facts(person.user_key, at=person.clock())
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_slate_and_its_reasons_give_no_allergy_away_in_a_group(language: str) -> None:
+    script = scripted("allergic", Intent.SET_CONSTRAINT, allergens=["nuts"])
+    alone = Person(build_conversation(understanding=script), language=language)
+    alone.says("allergic")
+    in_group = replace(alone, chat_kind="group")
+
+    alone.command(f"/start {LESSON.lesson_id}")
+    assert re.search("with a declared allergen|含你声明的过敏原", alone.text)
+    in_group.command(f"/start {LESSON.lesson_id}")
+    assert in_group.item_ids
+    assert re.search("in private|私下", in_group.text)
+    assert not re.search("declared allergen|may contain it|声明的过敏原", in_group.text)
+
+    in_group.command("/why")
+    assert re.search("ask me in private|私聊问我", in_group.text)
+    assert not re.search("tree nuts|坚果", in_group.text)
 
 
 @pytest.mark.parametrize("command", ["stats", "pair x", "pin a b", "ban a b", "judge a b 1"])
