@@ -29,10 +29,10 @@ from data.catalogue import Catalogue
 from data.events import ReplyKind
 from data.importing import read_items, read_lessons
 from data.samples import sample_path
-from recommender.evaluation import auc
 from recommender.item_graph import item_graph, spread
 from recommender.little_data import pseudo_labelled
 from recommender.logged import ImpressionRows, joined
+from recommender.metrics import auc
 from recommender.predictor import Hyperparameters, LearnedPredictor, new_model, with_position
 from recommender.simulated_people import Population
 from recommender.simulated_world import World

@@ -10,8 +10,9 @@ from bot.messages import Rich, Span
 from bot.wording import Words
 from data.engagement import Measure
 from data.summary_tables import FEWEST
-from recommender.evaluation import REFUSE_EFFECTIVE_N, REFUSE_SHARE, Estimate, Trust, Verdict
+from recommender.evaluation import Estimate
 from recommender.promotion import Reason
+from recommender.trust import REFUSE_EFFECTIVE_N, REFUSE_SHARE, Trust, Verdict
 
 LIGHTS: Mapping[Trust, str] = {Trust.GREEN: "🟢", Trust.AMBER: "🟡", Trust.REFUSED: "🔴"}
 

@@ -17,7 +17,7 @@ from data.events import ConsentKind, ReplyKind, SlateId
 from data.model_registry import ModelRegistry, ModelRow
 from data.rewards import REPLY_WINDOW
 from data.store import EventStore
-from recommender.evaluation import Estimate, cascade, per_position
+from recommender.evaluation import Estimate
 from recommender.features import FEATURES, Background, category_transfer
 from recommender.learned_scorer import LearnedScorer, learned_weight
 from recommender.live_calibration import Calibration, live_calibration
@@ -29,6 +29,7 @@ from recommender.profile import standing
 from recommender.promotion import DOUBLY_ROBUST_FROM, Gate, RewardModel, gate
 from recommender.rescoring import rescored
 from recommender.scoring import MatchScorer
+from recommender.slate_evaluation import cascade, per_position
 from recommender.training import MIN_LABELLED, MIN_LIKED, as_json, train
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from data.engagement import Measure, clustered_mean
 from data.events import SlateId, SlateRecord
-from recommender.evaluation import calibration_error
 from recommender.features import FEATURE_VERSION
+from recommender.metrics import calibration_error
 from recommender.predictor import RewardPredictor
 
 Floats = npt.NDArray[np.float64]

@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from data.events import Impression, Reply, ReplyKind, SlateId, SlateRecord, UserKey
 from data.rewards import LIKED_BY, PURCHASE_WINDOW, REPLY_WINDOW
-from recommender.evaluation import SlateLog
 from recommender.features import FEATURE_VERSION, FEATURES
 from recommender.policy import PolicyParameters, bounded, is_bounded
 from recommender.profile import standing
+from recommender.slate_evaluation import SlateLog
 
 Floats = npt.NDArray[np.float64]
 POOL, SIZE = 10, 3

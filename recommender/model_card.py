@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from recommender.evaluation import Interval
+from recommender.metrics import Interval
 from recommender.promotion import MAX_CALIBRATION_ERROR, MAX_MEAN_GAP, Gate
 from recommender.training import Bin, TrainingReport
 

@@ -15,14 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from data.errors import InvalidInput
-from recommender.evaluation import (
-    Estimate,
-    cross_fit,
-    direct_method,
-    doubly_robust,
-    ips,
-    snips,
-)
+from recommender.evaluation import Estimate, direct_method, doubly_robust, ips, snips
+from recommender.slate_evaluation import cross_fit
 
 Floats = npt.NDArray[np.float64]
 

@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from data.errors import InvalidInput
-from recommender.evaluation import Estimate, cross_fit, per_position
+from recommender.evaluation import Estimate
 from recommender.logged import LoggedSlates, Placings, placings, slate_log
 from recommender.policy import PolicyParameters
+from recommender.slate_evaluation import cross_fit, per_position
 from recommender.training import MIN_LABELLED, MIN_LIKED, TrainingReport
 
 Floats = npt.NDArray[np.float64]

@@ -32,7 +32,6 @@ from data.events import (
 from recommender.candidates import CatalogueTable
 from recommender.constraints import Constraints
 from recommender.crowd import CrowdTaste, category_transfer
-from recommender.evaluation import cascade, per_position
 from recommender.features import Background
 from recommender.guard import refusals
 from recommender.learned_scorer import LearnedScorer, learned_weight
@@ -66,6 +65,7 @@ from recommender.simulated_world import World as World
 from recommender.simulation_report import ArmResult, OpeCheck, RoundRate, round_rate
 from recommender.simulation_report import summary as summary
 from recommender.slate import Request
+from recommender.slate_evaluation import cascade, per_position
 from recommender.training import train
 
 Floats = npt.NDArray[np.float64]

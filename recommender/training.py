@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from data.errors import InvalidInput
-from recommender.evaluation import Interval, auc, brier, calibration_error
 from recommender.features import FEATURES
 from recommender.logged import ImpressionRows, LoggedSlates
+from recommender.metrics import Interval, auc, brier, calibration_error
 from recommender.predictor import (
     BOOSTING_FROM_ROWS,
     Hyperparameters,

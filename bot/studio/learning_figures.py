@@ -13,10 +13,12 @@ from data.engagement import wilson
 from data.errors import InvalidInput
 from data.model_registry import ModelRow
 from data.summary_tables import FEWEST
-from recommender.evaluation import Estimate, Trust, auc
+from recommender.evaluation import Estimate
 from recommender.logged import LoggedSlates
+from recommender.metrics import auc
 from recommender.promotion import DOUBLY_ROBUST_FROM
 from recommender.training import train
+from recommender.trust import Trust
 
 _SHARES = (0.15, 0.25, 0.4, 0.6, 0.8, 1.0)
 """Of the earlier answers, for the points of the learning curve."""

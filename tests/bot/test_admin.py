@@ -31,8 +31,9 @@ from data.events import Placement, Reply, ReplyKind, SlateId, SlateRecord, UserK
 from data.memory_store import InMemoryEventStore
 from data.model_registry import ModelRegistry, ModelRow, ModelStatus
 from data.vocabulary import Language
-from recommender.evaluation import Estimate, Trust, Verdict
+from recommender.evaluation import Estimate
 from recommender.promotion import Gate, Reason
+from recommender.trust import Trust, Verdict
 from tests.bot.studio_world import StudioParts
 from tests.browser.history import invent
 from tests.fakes import NOON, Person, build_conversation, build_services, sample_catalogue

@@ -26,12 +26,13 @@ from data.errors import InvalidInput
 from data.events import Consent, ConsentKind, Reply, ReplyKind, SlateId, UserKey
 from data.model_registry import ModelRegistry, ModelRow
 from recommender.candidates import CatalogueTable
-from recommender.evaluation import Estimate, Trust, Verdict
+from recommender.evaluation import Estimate
 from recommender.features import Background
 from recommender.learned_scorer import LearnedScorer
 from recommender.profile import UserProfile
 from recommender.recommend import Recommender
 from recommender.slate import Request
+from recommender.trust import Trust, Verdict
 from tests.bot.studio_world import TOKEN, Browser, StudioParts, open_studio
 from tests.fakes import NOON
 from tests.recommender.learning_world import ShopMatcher, a_log

@@ -11,28 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.errors import InvalidInput, MissingPropensity
-from recommender.evaluation import (
-    SlateLog,
-    Trust,
-    auc,
-    brier,
-    calibration_error,
-    cascade,
-    cross_fit,
-    direct_method,
-    doubly_robust,
-    effective_n,
-    folds_of,
-    hit_at,
-    importance_weights,
-    ips,
-    judge,
-    ndcg_at,
-    per_position,
-    ratio,
-    reciprocal_rank,
-    snips,
-)
+from recommender.evaluation import direct_method, doubly_robust, ips, ratio, snips
+from recommender.metrics import auc, brier, calibration_error, hit_at, ndcg_at, reciprocal_rank
+from recommender.slate_evaluation import SlateLog, cascade, cross_fit, folds_of, per_position
+from recommender.trust import Trust, effective_n, importance_weights, judge
 
 OBD = Path(__file__).parents[3] / "shared" / "bench" / "obd"
 
