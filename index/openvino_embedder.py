@@ -29,8 +29,6 @@ a question of 20 tokens to 32 would cost an eighth of its time."""
 PAD_LONG = 16
 TOKENS_PER_BATCH = 1024
 """More falls out of a core's cache and is slower."""
-FORMS = 2
-"""Raise when there is another compiled form to try; what was compiled before is then tried anew."""
 BULK_FROM = 512
 """So many texts are worth the bulk form: a stream for each core instead of all cores on one."""
 
@@ -47,7 +45,7 @@ def platform_key() -> str:
     """Say on what a check of the compiled form holds: OpenVINO's version, processor, precision."""
     import openvino
 
-    return f"{openvino.__version__}/{platform.machine()}/{precision()}/{FORMS}"
+    return f"{openvino.__version__}/{platform.machine()}/{precision()}"
 
 
 def precision() -> str:
@@ -72,23 +70,22 @@ class OpenVinoEmbedder:
         Raises:
             ModelError: A file of the folder is missing or broken.
         """
+        self._name = f"{name}+openvino-{precision()}"
         self._fingerprint = fingerprint
         self._progress = progress
         loader = _Loading(lambda: _load_tokenizer(folder / "tokenizer.json"))
         try:
             settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
             self._words: NDArray[np.float16] = np.load(folder / "words.npy", mmap_mode="r")
-            self._graph = folder / settings["graph"]
-            self._asked: dict[str, str] = settings["compile"]
+            self._graph = folder / "model.xml"
             self._network = self._compile({"PERFORMANCE_HINT": "LATENCY"})
             self._tokenizer = loader.result()
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             message = (
                 f"the compiled model in {folder} cannot be read ({error}); "
                 "delete that folder, it is written anew at the next start"
             )
             raise ModelError(message) from error
-        self._name = f"{name}+openvino-{settings['form']}"
         self._prompts: dict[str, str] = settings["prompts"]
         self._limit = int(settings["limit"])
         self._dim = int(settings["dim"])
@@ -202,9 +199,7 @@ class OpenVinoEmbedder:
 
     def _compile(self, settings: dict[str, str]) -> Any:
         return _core().compile_model(
-            self._graph,
-            "CPU",
-            settings | self._asked | {"INFERENCE_PRECISION_HINT": precision()},
+            self._graph, "CPU", settings | {"INFERENCE_PRECISION_HINT": precision()}
         )
 
     def _request(self) -> Any:

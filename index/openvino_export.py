@@ -1,7 +1,5 @@
 """Compile a sentence-transformers model for the CPU once, and check that it stayed the same.
 
-Where there are several forms, the fastest on this machine of those that passed is kept.
-
 Imports torch; only the first start with a model comes here.
 """
 
@@ -10,21 +8,16 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-import statistics
 import tempfile
-import time
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from index import four_bit
 from index.check_texts import varied_texts
 from index.embedding import Progress, Vectors
-from index.openvino_embedder import OpenVinoEmbedder, platform_key, precision
+from index.openvino_embedder import OpenVinoEmbedder, platform_key
 from index.sentence_embedder import SentenceEmbedder
 
 logger = logging.getLogger(__name__)
@@ -33,7 +26,6 @@ MIN_COSINE = 0.999
 MIN_OVERLAP = 0.98
 N_CHECK_TEXTS = 60
 N_CHECK_QUERIES = 40
-N_TIMED, N_ROUNDS = 12, 8
 
 
 def compile_model(folder: Path, compiled: Path, progress: Progress | None = None) -> str | None:
@@ -77,81 +69,20 @@ def _compile_and_check(
     if refusal:
         return refusal, {}
     try:
-        forms = _export(reference, folder, target)
+        _export(reference, folder, target)
         tell("compiling the model", 1, 3)
-        checked = [_checked(reference, target, form) for form in forms]
+        candidate = OpenVinoEmbedder(target, name="candidate", fingerprint="candidate")
+        figures = compare(reference, candidate)
     except Exception as error:
         logger.debug("export failed", exc_info=True)
         return f"the export failed ({type(error).__name__}: {error})", {}
-    passed = [each for each in checked if each.refusal is None]
-    if not passed:
-        return checked[0].refusal, checked[0].figures
-    chosen = min(_timed(passed), key=lambda each: each.figures["query_ms"])
-    chosen.form.put(target)
-    for form in forms:
-        if form is not chosen.form:
-            form.drop(target)
     tell("compiling the model", 3, 3)
-    return None, chosen.figures
-
-
-@dataclass(frozen=True, slots=True)
-class _Form:
-    """One way to compile the network."""
-
-    name: str
-    graph: str
-    asked: Mapping[str, str]
-
-    def put(self, target: Path) -> None:
-        """Make it the form that is loaded."""
-        path = target / "settings.json"
-        settings = json.loads(path.read_text(encoding="utf-8"))
-        settings |= {"form": self.name, "graph": self.graph, "compile": dict(self.asked)}
-        path.write_text(json.dumps(settings, indent=2, ensure_ascii=False), encoding="utf-8")
-
-    def drop(self, target: Path) -> None:
-        for suffix in (".xml", ".bin"):
-            (target / self.graph).with_suffix(suffix).unlink(missing_ok=True)
-
-
-@dataclass(frozen=True, slots=True)
-class _Checked:
-    form: _Form
-    embedder: OpenVinoEmbedder
-    figures: dict[str, float]
-    refusal: str | None
-
-
-def _checked(reference: SentenceEmbedder, target: Path, form: _Form) -> _Checked:
-    form.put(target)
-    candidate = OpenVinoEmbedder(target, name="candidate", fingerprint="candidate")
-    figures = compare(reference, candidate)
-    refusal = None
     if figures["min_cosine"] < MIN_COSINE or figures["top10_overlap"] < MIN_OVERLAP:
         refusal = (
             f"its vectors differ: cosine {figures['min_cosine']:.5f} (at least {MIN_COSINE}), "
             f"top-10 overlap {figures['top10_overlap']:.3f} (at least {MIN_OVERLAP})"
         )
-    return _Checked(form, candidate, figures, refusal)
-
-
-def _timed(checked: Sequence[_Checked]) -> list[_Checked]:
-    """Add the median milliseconds of a short question, asked of all forms in turns."""
-    texts = varied_texts(N_CHECK_QUERIES)[:N_TIMED]
-    taken: list[list[float]] = [[] for _ in checked]
-    # The first round builds the kernels.
-    for number in range(N_ROUNDS + 1):
-        for text in texts:
-            for each, times in zip(checked, taken, strict=True):
-                started = time.perf_counter()
-                each.embedder.embed([text], kind="query")
-                if number:
-                    times.append(time.perf_counter() - started)
-    return [
-        replace(each, figures=each.figures | {"query_ms": statistics.median(times) * 1e3})
-        for each, times in zip(checked, taken, strict=True)
-    ]
+    return refusal, figures
 
 
 def compare(reference: SentenceEmbedder, candidate: OpenVinoEmbedder) -> dict[str, float]:
@@ -185,8 +116,7 @@ def _unsupported(model: Any) -> str | None:
     return None
 
 
-def _export(reference: SentenceEmbedder, folder: Path, target: Path) -> list[_Form]:
-    """Write the network, and a 4-bit one where its weights allow; give the forms to choose from."""
+def _export(reference: SentenceEmbedder, folder: Path, target: Path) -> None:
     import openvino
     import torch
 
@@ -209,11 +139,6 @@ def _export(reference: SentenceEmbedder, folder: Path, target: Path) -> list[_Fo
         warnings.simplefilter("ignore")
         converted = openvino.convert_model(network, example_input=example, input=shapes)
     openvino.save_model(converted, target / "model.xml", compress_to_fp16=True)
-    forms = [_Form(precision(), "model.xml", {})]
-    narrowed = openvino.Core().read_model(target / "model.xml")
-    if four_bit.narrow(narrowed):
-        openvino.save_model(narrowed, target / "narrow.xml", compress_to_fp16=False)
-        forms.append(_Form(f"{precision()}-w4a8", "narrow.xml", four_bit.SETTINGS))
     model.tokenizer.backend_tokenizer.save(str(target / "tokenizer.json"), pretty=False)
     settings = {
         "prompts": {kind: reference.prompt(kind) for kind in ("query", "passage")},
@@ -225,7 +150,6 @@ def _export(reference: SentenceEmbedder, folder: Path, target: Path) -> list[_Fo
     (target / "settings.json").write_text(
         json.dumps(settings, indent=2, ensure_ascii=False), encoding="utf-8"
     )
-    return forms
 
 
 def _traceable(model: Any) -> Any:
