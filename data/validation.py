@@ -3,7 +3,8 @@
 A row with a bad cell is refused whole, with every bad cell named. A few things are reported and
 yet keep the row, because the record then claims less, never more: allergen statements that we
 cannot read (all become unknown), diets, categories and languages outside the vocabulary, and a
-lesson that has a title and no text.
+lesson that has a title and no text. A text stuffed with one word is reported and kept as it is: its
+words may be what gives an allergen away.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from data import cells
 from data.allergen_cells import allergen_states
 from data.catalogue import Item, ItemId, Lesson, LessonId
 from data.cells import CellError
+from data.stuffing import stuffed_word
 from data.vocabulary import FOOD_CATEGORIES, Diet
 
 T = TypeVar("T")
@@ -103,6 +105,11 @@ def parse_item(row: Row) -> Parsed[Item]:
     if not (name_zh or name_en or reader.faults):
         reader.fault("name", "a name in name_zh, name_en or name")
     description_zh, description_en = _in_two_languages(reader, "description", DESCRIPTION_LONGEST)
+    for field in ("name", "name_zh", "name_en", "description", "description_zh", "description_en"):
+        stuffed = stuffed_word(str(row.get(field) or ""))
+        if stuffed is not None:
+            word, count = stuffed
+            reader.remark(field, f"prose; it has the word {word} {count} times")
     amount, currency = _price(reader)
     states, complaints = allergen_states(row.get("allergens"), row.get("may_contain"))
     for bad in complaints:

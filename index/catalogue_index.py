@@ -55,14 +55,17 @@ def passages_of(item: Item) -> list[str]:
 
 
 def lexical_terms(item: Item) -> list[str]:
-    """Terms for BM25: names count three times, descriptions and tags once."""
+    """Terms for BM25: names count three times, descriptions and tags once.
+
+    However often a text says a word, it is one word: to repeat it must not pay.
+    """
     names = tokenize(f"{item.name_zh} {item.name_en}")
     rest = tokenize(
         " ".join(
             (item.description_zh, item.description_en, item.category.replace("_", " "), *item.tags)
         )
     )
-    return names * 3 + rest
+    return [*dict.fromkeys(names), *dict.fromkeys(names), *dict.fromkeys((*names, *rest))]
 
 
 def build(

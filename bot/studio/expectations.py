@@ -12,6 +12,7 @@ _KEYS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.DOTALL), f"expected.{key}")
     for pattern, key in (
         (r"a text", "text"),
+        (r"prose; it has the word (?P<word>\S+) (?P<count>\d+) times", "prose"),
         (r"at most (?P<most>\d+) characters, not (?P<got>\d+)", "shorter"),
         (r"an id of 1 to (?P<most>\d+) bytes without spaces", "id"),
         (r"an id of its own, because line (?P<line>\d+) has this one", "own_id"),

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data.catalogue import Item, ItemId
 from data.errors import SnapshotError
+from index.catalogue_index import lexical_terms
 from index.lexical import K1, B, LexicalIndex, tokenize
 
 TEXTS = [
@@ -143,3 +145,17 @@ def test_broken_files_are_named_with_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "lexical.json").write_text('{"format": 99}')
     with pytest.raises(SnapshotError, match="format 99"):
         LexicalIndex.load(tmp_path)
+
+
+@pytest.mark.parametrize("n_times", [6, 30, 300])
+def test_a_word_repeated_in_a_description_counts_less_than_a_name(n_times: int) -> None:
+    plain = Item(item_id=ItemId("plain"), name_en="Tomatoes", description_en="Ripe and red.")
+    stuffed = Item(
+        item_id=ItemId("stuffed"), name_en="Oat bar", description_en="tomato " * n_times
+    )
+    others = [Item(item_id=ItemId(str(n)), name_en=f"Item {n}") for n in range(20)]
+    lexical = LexicalIndex.build_from_terms(map(lexical_terms, [plain, stuffed, *others]))
+
+    scores = lexical.scores("the tomato")
+
+    assert scores[0] > scores[1] > 0
