@@ -68,6 +68,7 @@ def main() -> None:
     parser.add_argument("--previews", type=int, default=20)
     told = parser.parse_args()
     with tempfile.TemporaryDirectory() as state:
+        # The argument is pydantic-settings' own, which its types do not know.
         parts = Wired(Settings(_env_file=None, state=Path(state)))  # type: ignore[call-arg]
         result = {
             "cpus": os.cpu_count(),

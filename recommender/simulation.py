@@ -378,8 +378,8 @@ def run_arm(
 ) -> ArmResult:
     """Run one policy; the same seed gives the same people and the same luck to every policy."""
     # Loaded before the limit, which binds only the libraries that are there already.
-    import sklearn.ensemble  # noqa: F401
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    import sklearn.ensemble  # noqa: F401 # its OpenMP pool has to be loaded to be limited
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # ships no types
 
     population = Population.of(
         world.catalogue,

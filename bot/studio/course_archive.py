@@ -113,6 +113,7 @@ def read_course(
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             found, left_out = _contents(archive, shown)
+    # zipfile says NotImplementedError of a compression or version that it does not know.
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, OSError, ValueError):
         raise UnreadableCourse("course.broken", shown) from None
     lessons, unread = _parsed(found, read, monotonic)

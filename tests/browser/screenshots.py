@@ -44,6 +44,7 @@ def shrink(file: Path) -> None:
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as state:
+        # The argument is pydantic-settings' own, which its types do not know.
         parts = Wired(Settings(_env_file=None, state=Path(state)))  # type: ignore[call-arg]
         parts.engines.current()
         _ = parts.conversation
