@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
 
 from bot.findings import Finding
 from bot.redaction import redact
@@ -39,15 +38,11 @@ def telegram(s: Settings, now: datetime) -> Iterator[Finding]:
 
 async def _ask(s: Settings, token: str, now: datetime) -> list[Finding]:
     from telegram import Bot
-    from telegram.request import HTTPXRequest
+
+    from bot.telegram_http import BotApiRequest
 
     root = s.telegram_api.rstrip("/")
-    is_local = urlsplit(root).hostname in ("127.0.0.1", "localhost", "::1")
-    request = HTTPXRequest(
-        connect_timeout=TELEGRAM_SECONDS,
-        read_timeout=TELEGRAM_SECONDS,
-        httpx_kwargs={"trust_env": False} if is_local else {},
-    )
+    request = BotApiRequest(root, connect_seconds=TELEGRAM_SECONDS, read_seconds=TELEGRAM_SECONDS)
     async with asyncio.timeout(3 * TELEGRAM_SECONDS), request:
         bot = Bot(token, base_url=f"{root}/bot", request=request)
         me = await bot.get_me()

@@ -19,7 +19,9 @@ from data.errors import ZhiweiError
 HIDDEN = "[secret]"
 WORDS_HIDDEN = "[words hidden]"
 _BOT_TOKEN = re.compile(r"\d{6,}(?::|%3[Aa])[A-Za-z0-9_-]{30,}")
-_NOISY = {"httpx": logging.WARNING, "httpcore": logging.WARNING, "telegram": logging.CRITICAL}
+_NOISY = dict.fromkeys(("httpx", "httpcore", "aiohttp"), logging.WARNING) | {
+    "telegram": logging.CRITICAL
+}
 """httpx prints the address with the token at INFO; the library prints answers that it cannot parse,
 with people's words in them, at ERROR."""
 

@@ -16,8 +16,8 @@ from typing import Any
 
 from telegram import Bot
 from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
-from telegram.request import HTTPXRequest
 
+from bot.telegram_http import BotApiRequest
 from bot.telegram_sending import seconds_of
 from bot.telegram_updates import ALLOWED_UPDATES
 from data.errors import SettingsError, StoreError, ZhiweiError
@@ -31,15 +31,15 @@ class TelegramConflict(ZhiweiError):
     """Another program takes this bot's updates."""
 
 
-class RawUpdates(HTTPXRequest):
+class RawUpdates(BotApiRequest):
     """Hands updates over as Telegram's own JSON.
 
     The inbox stores exactly that, and an update of a shape that the library cannot parse must not
     stop those behind it.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, api_root: str, **kwargs: Any) -> None:
+        super().__init__(api_root, **kwargs)
         self.payload = b""
 
     async def do_request(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:

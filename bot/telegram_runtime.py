@@ -13,12 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from telegram import Bot
 from telegram.constants import ChatAction
 from telegram.error import TelegramError
-from telegram.request import HTTPXRequest
 
 from bot.commits import Commits
 from bot.inbox import Inbox
@@ -27,6 +25,7 @@ from bot.outage import OutageNotes
 from bot.outbox import Dispatcher, SendError
 from bot.sent_journal import SentJournal
 from bot.telegram_files import download
+from bot.telegram_http import BotApiRequest
 from bot.telegram_menu import KNOWN, register_menu
 from bot.telegram_options import Core, TelegramOptions
 from bot.telegram_polling import Poller, RawUpdates, backoff, patiently
@@ -47,7 +46,6 @@ logger = logging.getLogger(__name__)
 
 ANSWER_PRESS_WITHIN = 0.3
 TYPING_AFTER = 0.4
-READ_TIMEOUT = 20.0
 Json = dict[str, Any]
 Clock = Callable[[], datetime]
 
@@ -70,17 +68,12 @@ class TelegramRuntime:
         # The library's coming default; its old one warns at every refusal for flooding.
         os.environ.setdefault("PTB_TIMEDELTA", "true")
         root = options.api_root.rstrip("/")
-        network: dict[str, Any] = {"read_timeout": READ_TIMEOUT, "connect_timeout": 10.0}
-        if urlsplit(root).hostname in ("127.0.0.1", "localhost", "::1"):
-            network["httpx_kwargs"] = {"trust_env": False}
-        raw = RawUpdates(connection_pool_size=2, **network)
+        raw = RawUpdates(root, connections=2)
         self.bot = Bot(
             options.token,
             base_url=f"{root}/bot",
             base_file_url=f"{root}/file/bot",
-            request=HTTPXRequest(
-                connection_pool_size=options.send_concurrency + 16, pool_timeout=5.0, **network
-            ),
+            request=BotApiRequest(root, connections=options.send_concurrency + 16),
             get_updates_request=raw,
         )
         self._handlers = ThreadPoolExecutor(options.workers, thread_name_prefix="handle")

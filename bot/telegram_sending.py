@@ -9,7 +9,6 @@ from collections import OrderedDict
 from datetime import timedelta
 from typing import Any
 
-import httpx
 from telegram import Bot, InputFile
 from telegram.error import (
     BadRequest,
@@ -34,6 +33,7 @@ from bot.outbox import (
     UnclearError,
     UnreachableError,
 )
+from bot.telegram_http import NOT_SENT
 from bot.telegram_pictures import Pictures, UndrawnError, cards_of
 from bot.telegram_simpler import BAD_PICTURE, says, simpler_form, without_picture
 
@@ -55,7 +55,6 @@ _UNREACHABLE = (
     "topic_closed",
 )
 _CALLBACK_OVER = ("query is too old", "query id is invalid", "query_id_invalid")
-_NOT_SENT_CAUSES = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 def _fields(params: Json, *files: RequestParameter) -> RequestData:
@@ -238,7 +237,7 @@ def send_error(error: TelegramError) -> SendError:
         case InvalidToken():
             # Polling ends the program with a clear message; until then nothing is lost.
             return NotSentError("the token was refused")
-        case NetworkError() if isinstance(error.__cause__, _NOT_SENT_CAUSES):
+        case NetworkError() if isinstance(error.__cause__, NOT_SENT):
             return NotSentError(type(error.__cause__).__name__)
         case _:
             return UnclearError(type(error).__name__)

@@ -12,7 +12,7 @@ from collections import deque
 SHORTEST = 12
 """Characters; shorter texts, such as a command, stand in log lines by chance."""
 OURS = frozenset(
-    {"bot", "data", "index", "recommender", "telegram", "httpx", "httpcore", "uvicorn"}
+    {"bot", "data", "index", "recommender", "telegram", "httpx", "httpcore", "aiohttp", "uvicorn"}
 )
 TOKEN = re.compile(r"\d{4,}(?::|%3[Aa])[A-Za-z0-9_-]{18,}")
 

@@ -55,7 +55,10 @@ def log() -> Iterator[io.StringIO]:
     root = logging.getLogger()
     factory, level = logging.getLogRecordFactory(), root.level
     hooks = sys.excepthook, threading.excepthook
-    levels = {name: logging.getLogger(name).level for name in ("httpx", "httpcore", "telegram")}
+    levels = {
+        name: logging.getLogger(name).level
+        for name in ("httpx", "httpcore", "aiohttp", "telegram")
+    }
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
     for name in ("bot", "data", "index", "recommender"):
