@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import NewType
 
@@ -58,6 +59,8 @@ class Item:
     """`all` or `adults`."""
     vertical: str = "food"
     sponsored: bool = False
+    merchant: str = ""
+    """Who sells it, not who makes it; empty when unknown. Compare by `merchant_key`."""
 
     def name(self, language: Language) -> str:
         """The name in `language`, or in the other language where only that exists."""
@@ -85,6 +88,17 @@ class Item:
         if self.available_from is not None and day < self.available_from:
             return False
         return self.available_until is None or day <= self.available_until
+
+
+@lru_cache(maxsize=10_000)
+def merchant_key(name: str) -> str:
+    """Give what tells merchants apart; "" for none.
+
+    Width, case, spaces and invisible characters do not make another merchant of the same name.
+    """
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    seen = "".join(c for c in folded if unicodedata.category(c) != "Cf")
+    return " ".join(seen.split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +157,16 @@ def content_hash(items: Iterable[Item]) -> str:
     return digest.hexdigest()[:16]
 
 
+_LATER = frozenset({"merchant"})
+"""Fields that are left out while they are empty: an index built before there was such a field fits on."""
+
+
 def _plain(item: Item) -> list[object]:
-    return [_canonical(getattr(item, f.name)) for f in fields(item)]
+    return [
+        _canonical(value)
+        for f in fields(item)
+        if (value := getattr(item, f.name)) or f.name not in _LATER
+    ]
 
 
 def _canonical(value: object) -> object:

@@ -135,6 +135,7 @@ def parse_item(row: Row) -> Parsed[Item]:
         "stock": reader.cell("stock", cells.count, None),
         "audience": reader.cell("audience", cells.one_of, "", choices=("all", "adults")),
         "sponsored": bool(reader.cell("sponsored", cells.boolean, None)),
+        "merchant": reader.text("merchant"),
     }
     return reader.result(
         lambda: Item(

@@ -15,12 +15,13 @@ from typing import Protocol
 
 import numpy as np
 
-from data.catalogue import Catalogue, Item, ItemId, LessonId
+from data.catalogue import Catalogue, Item, ItemId, LessonId, merchant_key
 from data.events import CreatorRule, RuleKind
 from data.vocabulary import Allergen, AllergenState
 from recommender.claims import has_health_claim
 from recommender.constraints import Constraints, HiddenReason
 from recommender.detector import detect_in_item
+from recommender.exposure import NO_MERCHANT
 from recommender.profile import UserProfile
 from recommender.rule_columns import RuleColumns
 from recommender.safety import (
@@ -145,6 +146,20 @@ class CatalogueTable:
         return np.array([numbers[item.category] for item in self.catalogue], dtype=np.int64)
 
     @cached_property
+    def merchant_numbers(self) -> Mapping[str, int]:
+        """Key of a merchant -> its number in `merchant_codes`; without those that have no name."""
+        names = sorted({merchant_key(item.merchant) for item in self.catalogue} - {""})
+        return MappingProxyType({name: number for number, name in enumerate(names)})
+
+    @cached_property
+    def merchant_codes(self) -> np.ndarray:
+        """(n,) int64; `NO_MERCHANT` where the catalogue names none."""
+        numbers = {"": NO_MERCHANT, **self.merchant_numbers}
+        return np.array(
+            [numbers[merchant_key(item.merchant)] for item in self.catalogue], dtype=np.int64
+        )
+
+    @cached_property
     def filed_under(self) -> frozenset[str]:
         """Every category and tag that some item has: what `include` can find."""
         return frozenset(
@@ -210,6 +225,8 @@ def eligibility(
         hide(HiddenReason.AUDIENCE, table.adults_only)
     hide(HiddenReason.BANNED, _banned(table, creator_rules, lesson_id))
     hide(HiddenReason.CLAIM, table.claims)
+    if constraints.merchants:
+        hide(HiddenReason.MERCHANT, _sold_by(table, constraints.merchants))
     _hide_allergens(table, constraints, hide, at=at, rules=rules)
     _hide_by_words(table, mask, constraints, hide)
     hide(HiddenReason.PRICE, ~_price_fits(table, constraints))
@@ -233,6 +250,11 @@ def _banned(
             if row is not None:
                 away[row] = True
     return away
+
+
+def _sold_by(table: CatalogueTable, merchants: frozenset[str]) -> np.ndarray:
+    codes = [table.merchant_numbers[m] for m in merchants if m in table.merchant_numbers]
+    return np.isin(table.merchant_codes, codes)
 
 
 def _hide_allergens(

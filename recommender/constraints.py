@@ -17,6 +17,8 @@ class HiddenReason(StrEnum):
     AUDIENCE = "audience"
     BANNED = "banned"
     CLAIM = "claim"
+    MERCHANT = "merchant"
+    """The person hid everything of its merchant."""
     ALLERGEN = "allergen"
     """The label, or a word in the text, says that it contains a declared allergen."""
     ALLERGEN_TRACES = "allergen_traces"
@@ -33,6 +35,8 @@ class HiddenReason(StrEnum):
     COOLDOWN = "cooldown"
     CATEGORY_QUOTA = "category_quota"
     OUT_OF_SEASON = "out_of_season"
+    MERCHANT_SHARE = "merchant_share"
+    """Among the best, but its merchant has its share of the candidates; see `recommender.exposure`."""
 
 
 SAFETY_REASONS = frozenset(
@@ -40,6 +44,7 @@ SAFETY_REASONS = frozenset(
         HiddenReason.AUDIENCE,
         HiddenReason.BANNED,
         HiddenReason.CLAIM,
+        HiddenReason.MERCHANT,
         HiddenReason.ALLERGEN,
         HiddenReason.ALLERGEN_TRACES,
         HiddenReason.ALLERGEN_UNKNOWN,
@@ -64,6 +69,8 @@ class Constraints:
     """Categories (also groups such as `meat`) and food words that are not wanted."""
     include: frozenset[str] = frozenset()
     """When not empty: only items of these categories."""
+    merchants: frozenset[str] = frozenset()
+    """Keys (`merchant_key`) of the merchants that the person hid."""
     price_max: Decimal | None = None
     price_min: Decimal | None = None
     price_below: Decimal | None = None
@@ -85,6 +92,7 @@ class Constraints:
             diets=self.diets | other.diets,
             exclude=self.exclude | other.exclude,
             include=other.include or self.include,
+            merchants=self.merchants | other.merchants,
             price_max=_tighter(self.price_max, other.price_max, min),
             price_min=_tighter(self.price_min, other.price_min, max),
             price_below=_tighter(self.price_below, other.price_below, min),

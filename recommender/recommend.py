@@ -13,8 +13,9 @@ from data.errors import SafetyViolation
 from data.events import CreatorRule, Placement, RuleKind, SlateId, SlateRecord
 from index.matches import Hit, Matcher, Matches
 from recommender.candidates import CatalogueTable, Cooldowns, Eligibility, eligibility
-from recommender.constraints import Constraints
-from recommender.policy import Draw, Policy, Pool, SoftmaxPolicy, best
+from recommender.constraints import Constraints, HiddenReason
+from recommender.exposure import MERCHANT_CAP, crowding, within_share
+from recommender.policy import Draw, Policy, Pool, SoftmaxPolicy
 from recommender.profile import UserProfile
 from recommender.safety import DEFAULT_RULES, SafetyRules, safety_reason
 from recommender.scoring import MatchScorer, Scored, Scorer
@@ -36,6 +37,7 @@ class Recommender:
     policy: Policy = field(default_factory=SoftmaxPolicy)
     cooldowns: Cooldowns = field(default_factory=Cooldowns)
     rules: SafetyRules = DEFAULT_RULES
+    merchant_cap: int = MERCHANT_CAP
     experiment: str = ""
     arm: str = ""
 
@@ -66,7 +68,9 @@ class Recommender:
         hits = [h for h in hits if h.item_id not in {p.item_id for p in pinned}]
         items = [self.table.catalogue.items[hit.row] for hit in hits]
         scored = self.scorer.score(profile, request, hits, items, at=at)
-        pool = self._pool(hits, scored)
+        pool, n_held_back = self._pool(hits, scored)
+        hidden = {**may.hidden, HiddenReason.MERCHANT_SHARE: n_held_back}
+        hidden = {reason: count for reason, count in hidden.items() if count}
         draw = self._choose(pool, size=request.size - len(pinned), seed=seed)
         placements = (*_as_pins(pinned), *_below(draw.placements, len(pinned)))
         by_id = {hit.item_id: hit for hit in (*pinned, *hits)}
@@ -97,7 +101,7 @@ class Recommender:
             exploration_rate=draw.exploration_rate,
             temperature=draw.temperature,
             seed=seed,
-            filters={str(reason): count for reason, count in may.hidden.items()},
+            filters={str(reason): count for reason, count in hidden.items()},
             stage=scored.stage,
             mode=matches.mode,
             ope_valid=not pinned and bool(placements),
@@ -107,7 +111,7 @@ class Recommender:
             record=record,
             items=chosen,
             hits=shown,
-            hidden=may.hidden,
+            hidden=hidden,
             is_silent=not chosen and may.n_eligible > 0,
         )
 
@@ -143,7 +147,32 @@ class Recommender:
     def _retrieve(self, request: Request, may: Eligibility) -> Matches:
         if may.n_eligible == 0:
             return Matches(hits=(), floor=0.0, is_silent=False)
-        return self.matcher.match(request.query, eligible=may.mask, top_k=RETRIEVED)
+        matches = self.matcher.match(request.query, eligible=may.mask, top_k=RETRIEVED)
+        others = self._without_crowd(request, may.mask, matches)
+        if others is None:
+            return matches
+        return self.matcher.match(request.query, eligible=others, top_k=RETRIEVED)
+
+    def _without_crowd(
+        self, request: Request, mask: np.ndarray, matches: Matches
+    ) -> np.ndarray | None:
+        """Where few merchants took every hit: who may be found so that others are, too, else None.
+
+        The bound on the candidates alone would leave the draw with nobody but them.
+        """
+        hits = _worth_showing(matches, is_pointed=bool(request.like))
+        if len(hits) < RETRIEVED:
+            return None
+        codes = self.table.merchant_codes
+        rows = np.array([hit.row for hit in hits], dtype=np.int64)
+        crowd = crowding(codes[rows], size=_pool_size(self.policy), most=self.merchant_cap)
+        others = mask & ~np.isin(codes, crowd)
+        if not len(crowd) or not others.any():
+            return None
+        room = RETRIEVED // (len(crowd) + 1)
+        for merchant in crowd:
+            others[rows[codes[rows] == merchant][:room]] = True
+        return others
 
     def _pinned(
         self,
@@ -169,19 +198,22 @@ class Recommender:
                 )  # fmt: skip
         return pinned[: request.size]
 
-    def _pool(self, hits: Sequence[Hit], scored: Scored) -> Pool:
-        pool = Pool(
-            item_ids=tuple(hit.item_id for hit in hits),
-            scores=scored.scores,
-            similarities=np.zeros((len(hits), len(hits))),
-            unproven=scored.unproven,
-        )
-        order = np.argsort(-pool.scores, kind="stable")[: _pool_size(self.policy)]
-        rows = np.array([hits[i].row for i in order], dtype=np.int64)
-        top = best(pool, len(order))
+    def _pool(self, hits: Sequence[Hit], scored: Scored) -> tuple[Pool, int]:
+        """The candidates of the draw, and how many of the best gave way for their merchant's share."""
+        size = _pool_size(self.policy)
+        order = np.argsort(-scored.scores, kind="stable")
+        rows = np.array([hit.row for hit in hits], dtype=np.int64)[order]
+        kept = within_share(self.table.merchant_codes[rows], size=size, most=self.merchant_cap)
+        top, rows = order[kept], rows[kept]
         # Rounded as they are logged, so that a replay from the row alone draws the same slate.
-        cosines = np.round(self.matcher.similarities(rows), 4) if len(rows) else top.similarities
-        return replace(top, scores=np.round(top.scores, 6), similarities=cosines)
+        cosines = np.round(self.matcher.similarities(rows), 4) if len(rows) else np.zeros((0, 0))
+        pool = Pool(
+            item_ids=tuple(hits[i].item_id for i in top),
+            scores=np.round(scored.scores[top], 6),
+            similarities=cosines,
+            unproven=None if scored.unproven is None else scored.unproven[top],
+        )
+        return pool, min(size, len(hits)) - int((kept < size).sum())
 
     def _choose(self, pool: Pool, *, size: int, seed: int) -> Draw:
         if not pool.item_ids or size <= 0:

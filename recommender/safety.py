@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 
-from data.catalogue import Item
+from data.catalogue import Item, merchant_key
 from data.food_knowledge import load_foods
 from data.mentions import MentionScanner, normalised
 from data.vocabulary import Allergen, AllergenState, Diet, expand_category
@@ -42,6 +42,8 @@ def safety_reason(
         return HiddenReason.AUDIENCE
     if has_health_claim(item):
         return HiddenReason.CLAIM
+    if constraints.merchants and merchant_key(item.merchant) in constraints.merchants:
+        return HiddenReason.MERCHANT
     return (
         _allergen_reason(item, constraints.allergens, at=at, rules=rules)
         or _avoid_reason(item, constraints.avoid)
