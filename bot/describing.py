@@ -60,6 +60,8 @@ def fact_words(turn: Turn, kind: FactKind, value: str) -> str:
             return words("fact.price_max", value=words.amount(Decimal(value), "CNY"))
         case FactKind.PREFER:
             return words("fact.prefer", value=words.category(value))
+        case FactKind.MERCHANT:
+            return words("fact.merchant", value=value)
         case FactKind.LANGUAGE:
             return words("fact.language", value=value)
         case FactKind.PICTURES:

@@ -13,7 +13,7 @@ from bot.support_receipts import last_day, receipt_for
 from bot.turn import SESSION, Turn
 from bot.wording import Words
 from data.catalogue import ItemId
-from data.events import MANNERS, Consent, ConsentKind, FactKind
+from data.events import LASTING, MANNERS, Consent, ConsentKind, FactKind
 from data.vocabulary import Language
 
 
@@ -140,7 +140,7 @@ def show_pictures(turn: Turn, value: str) -> list[Reply]:
 def _move_facts(turn: Turn, *, lasting: bool) -> None:
     """Consent keeps the session's facts for good; withdrawing gives them back their end."""
     for fact in turn.facts():
-        if fact.kind not in MANNERS:
+        if fact.kind not in LASTING:
             end = None if lasting else turn.at + SESSION
             turn.store.put_fact(replace(fact, expires_at=end))
 

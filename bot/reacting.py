@@ -42,6 +42,8 @@ def pressed(turn: Turn, slate: SlateRecord, entry: Shown, action: str) -> list[R
         case "bought":
             log_item(turn, ReplyKind.PURCHASE, entry)
             return [_edited_slate(turn, slate, "press.bought", entry)]
+        case "hide" if entry.item.merchant:
+            return _hide_merchant(turn, slate, entry.item.merchant)
         case _:
             return [Reply(notice=turn.words("press.unknown"))]
 
@@ -49,6 +51,19 @@ def pressed(turn: Turn, slate: SlateRecord, entry: Shown, action: str) -> list[R
 def _edited_slate(turn: Turn, slate: SlateRecord, key: str, entry: Shown) -> Reply:
     notice = turn.words(key, item=turn.words.name(entry.item))
     return as_edit(render_slate(turn, slate), notice)
+
+
+def _hide_merchant(turn: Turn, slate: SlateRecord, merchant: str) -> list[Reply]:
+    """Nothing of this merchant any more, in old slates either, until it is taken back."""
+    fact = turn.remember(FactKind.MERCHANT, merchant, turn.words("button.hide_merchant"))
+    notice = turn.words("press.merchant_hidden", merchant=merchant)
+    if allowed(turn, slate):
+        replies = [as_edit(render_slate(turn, slate), notice)]
+    else:
+        replies = [as_edit(reply, notice) for reply in offer(turn, trigger="critique")]
+    turn.move(undo=f"facts:{fact.fact_id}")
+    # A group is not told who hid what; the notice reaches only the one who pressed.
+    return replies if turn.is_group else [*replies, telling.confirm(turn, [fact])]
 
 
 def log_item(turn: Turn, kind: ReplyKind, entry: Shown, *, text: str = "") -> None:

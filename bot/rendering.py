@@ -59,7 +59,10 @@ def allowed(turn: Turn, slate: SlateRecord) -> list[Shown]:
     """The slate's items that may be shown now; rules said since then count too."""
     constraints = turn.profile().constraints.merged(turn.dialog.wishes)
     strict = Constraints(
-        allergens=constraints.allergens, avoid=constraints.avoid, diets=constraints.diets
+        allergens=constraints.allergens,
+        avoid=constraints.avoid,
+        diets=constraints.diets,
+        merchants=constraints.merchants,
     )
     shown: list[Shown] = []
     for placement in slate.placements:
@@ -249,6 +252,8 @@ def render_item(turn: Turn, slate: SlateRecord, entry: Shown) -> Reply:
         rich.line(item.description(words.language))
     if item.origin:
         rich.line(words("item.origin", origin=item.origin))
+    if item.merchant:
+        rich.line(words("item.merchant", merchant=item.merchant))
     if _is_quoted(slate, entry):
         rich.quote(words("item.evidence", sentence=entry.placement.evidence))
     place = f"{slate.slate_id}:{entry.placement.position}"
@@ -258,6 +263,8 @@ def render_item(turn: Turn, slate: SlateRecord, entry: Shown) -> Reply:
     else:
         rich.line(words("item.no_shop"))
     buttons.append((turn.button("button.bought", "bought", place),))
+    if item.merchant:
+        buttons.append((turn.button("button.hide_merchant", "hide", place),))
     buttons.append((turn.button("button.back", "show", slate.slate_id),))
     return Reply(
         spans=rich.done(),

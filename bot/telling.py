@@ -11,7 +11,7 @@ from bot.offering import offer
 from bot.personal import show_profile
 from bot.rendering import render_slate
 from bot.turn import Turn
-from data.events import MANNERS, ConsentKind, FactKind, ProfileFact, ReplyKind
+from data.events import MANNERS, FactKind, ProfileFact, ReplyKind
 from data.vocabulary import Allergen, Diet, expand_category
 from recommender.constraints import Constraints
 
@@ -94,7 +94,7 @@ def confirm(turn: Turn, facts: Sequence[ProfileFact], *, is_sure: bool = True) -
     buttons: list[Button] = [turn.button("button.undo", "undo", "")]
     if any(fact.kind in SAFETY_FACTS for fact in facts):
         rich.line(words("told.label_note"))
-    if not turn.has_consent(ConsentKind.REMEMBER_DIET):
+    if any(fact.expires_at is not None for fact in facts):
         rich.line(words("told.session_only"))
         buttons.append(turn.button("button.remember", "consent", "remember_diet:1"))
     return Reply(spans=rich.done(), buttons=(tuple(buttons),), is_private=True)

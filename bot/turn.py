@@ -18,7 +18,7 @@ from bot.understanding.meaning import Interpreter, Meaning
 from bot.wording import Words
 from data.catalogue import Item, ItemId, Lesson
 from data.events import (
-    MANNERS,
+    LASTING,
     ConsentKind,
     FactKind,
     ProfileFact,
@@ -139,8 +139,8 @@ class Turn:
         return bool(turns) and max(turns, key=lambda c: c.at).given
 
     def remember(self, kind: FactKind, value: str, source: str) -> ProfileFact:
-        """Store a fact: for good with consent, else for this session."""
-        lasting = kind in MANNERS or self.has_consent(ConsentKind.REMEMBER_DIET)
+        """Store a fact: for good with consent or where none is needed, else for this session."""
+        lasting = kind in LASTING or self.has_consent(ConsentKind.REMEMBER_DIET)
         self.n_facts += 1
         fact = ProfileFact(
             fact_id=f"{self.incoming.incoming_id}#{self.n_facts}",

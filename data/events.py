@@ -164,10 +164,15 @@ class FactKind(StrEnum):
     LANGUAGE = "language"
     PICTURES = "pictures"
     """`off` when slates shall come without pictures, `on` when the person turned them on again."""
+    MERCHANT = "merchant"
+    """A merchant of whom nothing is wanted; value is the name as the catalogue had it."""
 
 
 MANNERS = frozenset({FactKind.LANGUAGE, FactKind.PICTURES})
 """How to answer, not what to choose; kept until the person says otherwise."""
+LASTING = MANNERS | {FactKind.MERCHANT}
+"""Kept for good without the switch: they tell nothing of a body or a faith, and forgetting a hidden
+merchant overnight would be no hiding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

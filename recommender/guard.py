@@ -110,9 +110,15 @@ def _doubt(
         elif fact.kind in (FactKind.ALLERGEN, FactKind.AVOID, FactKind.DIET):
             # A value of no vocabulary is a word to avoid: no label can answer for it.
             reason = _word_doubt(item, fact.value)
+        elif fact.kind is FactKind.MERCHANT and _one_line(item.merchant) == _one_line(fact.value):
+            reason = "of a merchant that the person hid"
         if reason:
             return reason
     return ""
+
+
+def _one_line(name: str) -> str:
+    return " ".join(name.lower().split())
 
 
 def _allergen_doubt(item: Item, allergen: str, at: datetime, max_label_age_days: int) -> str:

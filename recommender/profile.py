@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 
-from data.catalogue import ItemId
+from data.catalogue import ItemId, merchant_key
 from data.events import FactKind, Impression, ProfileFact, Reply, ReplyKind, UserKey
 from data.rewards import LIKED_BY
 from data.vocabulary import Allergen, Diet
@@ -16,6 +16,8 @@ from recommender.constraints import Constraints
 
 HALF_LIFE = timedelta(days=30)
 """A like counts half after this time."""
+WEARINESS_HALF_LIFE = timedelta(days=7)
+"""Having been shown something tires half as much after this time."""
 
 _POSITIVE = {
     ReplyKind.LIKE: 1.0,
@@ -39,6 +41,8 @@ class ItemHistory:
     is_never: bool = False
     affinity: float = 0.0
     """Decayed likes minus dislikes; about -2 to 3 for one event."""
+    exposure: float = 0.0
+    """Decayed times shown: what one is weary of."""
 
 
 NO_HISTORY: Mapping[ItemId, ItemHistory] = MappingProxyType({})
@@ -111,6 +115,7 @@ def constraints_from(facts: Iterable[ProfileFact]) -> Constraints:
     avoid: set[str] = set()
     diets: set[Diet] = set()
     exclude: set[str] = set()
+    merchants: set[str] = set()
     price_max: Decimal | None = None
     for fact in facts:
         match fact.kind:
@@ -130,6 +135,8 @@ def constraints_from(facts: Iterable[ProfileFact]) -> Constraints:
                 exclude.add(fact.value)
             case FactKind.PRICE_MAX:
                 price_max = _decimal(fact.value) or price_max
+            case FactKind.MERCHANT:
+                merchants.add(merchant_key(fact.value))
             case FactKind.PREFER | FactKind.LANGUAGE | FactKind.PICTURES:
                 pass
     return Constraints(
@@ -137,6 +144,8 @@ def constraints_from(facts: Iterable[ProfileFact]) -> Constraints:
         avoid=frozenset(avoid),
         diets=frozenset(diets),
         exclude=frozenset(exclude),
+        # Items whose merchant is unknown are nobody's.
+        merchants=frozenset(merchants - {""}),
         price_max=price_max,
     )
 
@@ -177,6 +186,7 @@ def _history(shown: list[datetime], replies: list[Reply], *, at: datetime) -> It
         purchased_at=max((r.at for r in replies if r.kind is ReplyKind.PURCHASE), default=None),
         is_never=any(r.kind is ReplyKind.NEVER for r in replies),
         affinity=affinity,
+        exposure=sum(decay(at, moment, WEARINESS_HALF_LIFE) for moment in shown),
     )
 
 

@@ -149,6 +149,14 @@ def _hint(visit: Visit, complaint: Complaint) -> str:
     if name == "available_until":
         is_order = "before" in complaint.expected
         return visit.words("edit.expect_order" if is_order else "edit.expect_day")
-    if name in ("name_zh", "name_en", "description_zh", "description_en", "unit", "origin"):
+    if name in (
+        "name_zh",
+        "name_en",
+        "description_zh",
+        "description_en",
+        "unit",
+        "origin",
+        "merchant",
+    ):
         return visit.words("edit.expect_text")
     return visit.words(f"edit.expect_{_HINTS.get(name, 'text')}")

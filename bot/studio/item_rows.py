@@ -22,7 +22,7 @@ from data.vocabulary import Allergen, AllergenState, Diet
 
 TEXTS = (
     "item_id", "name_zh", "name_en", "description_zh", "description_en", "category", "price",
-    "currency", "unit", "origin", "image_url", "buy_url", "available_from", "available_until",
+    "currency", "unit", "origin", "merchant", "image_url", "buy_url", "available_from", "available_until",
     "allergens_checked_on", "stock", "audience", "vertical",
 )  # fmt: skip
 """Fields with one value."""
