@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from bot.delivering import Refused
 from bot.messages import Incoming, Reply
-from bot.outbox import Refused
 from bot.pacing import Rates
 from bot.quotas import Quotas
 from data.catalogue import ItemId

@@ -22,7 +22,8 @@ from bot.commits import Commits
 from bot.inbox import Inbox
 from bot.messages import ButtonPress, Command, FileMessage
 from bot.outage import OutageNotes
-from bot.outbox import Dispatcher, SendError
+from bot.outbox import Dispatcher
+from bot.send_errors import SendError
 from bot.sent_journal import SentJournal
 from bot.telegram_files import download
 from bot.telegram_http import BotApiRequest

@@ -24,7 +24,7 @@ from telegram.request import RequestData
 # The public RequestData takes nothing else.
 from telegram.request._requestparameter import RequestParameter
 
-from bot.outbox import (
+from bot.send_errors import (
     FloodError,
     MovedError,
     NotSentError,

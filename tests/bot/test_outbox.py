@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
+from bot.chat_queues import LONGEST_HOLD
 from bot.commits import Commits
 from bot.messages import Reply
-from bot.outbox import (
-    LONGEST_HOLD,
-    Dispatcher,
+from bot.outbox import Dispatcher
+from bot.pacing import Pace, Rates
+from bot.send_errors import (
     FloodError,
     MovedError,
     NotSentError,
@@ -26,7 +27,6 @@ from bot.outbox import (
     UnclearError,
     UnreachableError,
 )
-from bot.pacing import Pace, Rates
 from bot.sent_journal import Sent, SentJournal
 from data.catalogue import ItemId
 from data.errors import StoreError
@@ -390,6 +390,31 @@ async def test_a_moved_chat_gets_its_messages_under_the_new_id(store: SqliteEven
     assert transport.arrived == [("a", "-1007"), ("b", "-1007")]
 
 
+async def test_a_message_that_comes_while_its_chat_moves_is_not_forgotten() -> None:
+    transport = ScriptedTransport({"a": [MovedError("-1007")]})
+    late = message("late", "-7")
+
+    class Busy(SqliteEventStore):
+        """Gets one more message for the old address while that is being replaced."""
+
+        def move_address(self, channel: str, old: str, new: str) -> None:
+            self.queue([late])
+            super().move_address(channel, old, new)
+            loop.call_soon_threadsafe(dispatcher.add, [late])
+
+    loop, store = asyncio.get_running_loop(), Busy(":memory:")
+    async with dispatching(store, transport) as dispatcher:
+        first = message("a", "-7")
+        store.queue([first])
+        dispatcher.add([first])
+        async with asyncio.timeout(30):
+            while len(transport.arrived) < 2:
+                await asyncio.sleep(0.02)
+    store.close()
+
+    assert transport.arrived == [("a", "-1007"), ("late", "-1007")]
+
+
 async def test_an_expired_message_is_not_sent(store: SqliteEventStore) -> None:
     transport = ScriptedTransport()
     first = message("first")
@@ -442,7 +467,7 @@ async def test_a_message_at_hand_and_in_the_store_goes_out_once(store: SqliteEve
         for entry in entries:
             store.queue([entry])
             dispatcher.add([entry])
-            dispatcher._refill_at = 0.0
+            dispatcher._queues.refill_at = 0.0
             await asyncio.sleep(0.002)
         assert await dispatcher.drain(5)
 

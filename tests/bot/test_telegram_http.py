@@ -13,7 +13,7 @@ from telegram.error import NetworkError, TelegramError
 from telegram.request import RequestData
 from telegram.request._requestparameter import RequestParameter
 
-from bot.outbox import NotSentError, UnclearError
+from bot.send_errors import NotSentError, UnclearError
 from bot.telegram_http import BotApiRequest, proxy_for
 from bot.telegram_sending import send_error
 from data.errors import SettingsError

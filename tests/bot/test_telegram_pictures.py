@@ -15,7 +15,7 @@ from telegram import Bot
 
 from bot.cards import banner, item_card, slate_card
 from bot.messages import Card, Incoming, Picture, Reply, Span, plain, units
-from bot.outbox import RefusedError
+from bot.send_errors import RefusedError
 from bot.telegram_pictures import Pictures, UndrawnError, cards_of, rows_of
 from bot.telegram_render import Place, render
 from bot.telegram_sending import CallbackAnswers, TelegramTransport

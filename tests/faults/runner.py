@@ -42,7 +42,7 @@ from tests.faults.world import READY, SECRET
 ROOT = Path(__file__).parents[2]
 N_PEOPLE = 6
 ON_THE_WIRE = 1 + N_PEOPLE // 4
-"""Sends at once while so many wait; see `Dispatcher._has_slot`."""
+"""Sends at once while so many wait; see `ChatQueues._has_slot`."""
 STUCK_SECONDS = 60.0
 """Without any progress for so long, what is left counts as lost."""
 SETTLE_SECONDS = 600.0
