@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 import segno
 
 from bot.coverage import ALL_COURSES, CoverageMap, courses_of
-from bot.creators import ask_about
 from bot.creators_desk import handle_of, named
 from bot.messages import Button, ButtonPress, Command, Incoming, Picture, Reply, Rich, cut, plain
+from bot.pair_preview import ask_about
 from bot.rendering import as_edit
 from bot.turn import Services, Turn
 from data.catalogue import Lesson, LessonId

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from bot.creators import GRADES, grade_rows, grade_words, latest_grade, record_grade
 from bot.creators_desk import handle_of
 from bot.messages import Button, Reply, Rich, cut
 from bot.rendering import as_edit
 from bot.turn import Turn
 from bot.unsure_pairs import Pair, decided_by, questions
+from bot.verdicts import GRADES, grade_rows, grade_words, latest_grade, record_grade
 from data.events import UserKey
 from index.passages import sentences
 
