@@ -11,13 +11,16 @@ from datetime import datetime
 from typing import Any
 
 from bot.messages import Button, ButtonPress, Command, Incoming, Reply, TextMessage, plain
-from bot.telegram_app import Core, TelegramOptions, TelegramRuntime, run_polling
+from bot.telegram_app import TelegramOptions, TelegramRuntime, run_polling
+from bot.telegram_options import Core
 from data.catalogue import ItemId
 from data.events import UserKey
 from data.store import EventStore
 from data.vocabulary import Language
 from recommender.guard import Refusal
+from tests.fake_telegram.people import Person
 from tests.fake_telegram.server import FakeTelegram
+from tests.fake_telegram.state import Json
 
 SECRET = b"a secret for tests"
 
@@ -76,6 +79,21 @@ def words_of(message: dict[str, Any]) -> str:
 def keyboard(*labels: str) -> tuple[tuple[Button, ...], ...]:
     """One row of buttons whose payload is the label."""
     return (tuple(Button(label=label, payload=label) for label in labels),)
+
+
+def label_like(labels: Iterable[str], part: str) -> str:
+    """Give the first label that contains `part`."""
+    return next(label for label in labels if part in label)
+
+
+async def pressed(person: Person, message: Json, part: str) -> Json:
+    """Press the button whose label contains `part`, and give the edited message.
+
+    The notice is not looked at: a slow machine answers the press before it knows what to say.
+    """
+    callback = person.press(label_like(person.labels(message=message), part), message=message)
+    await person.wait_answer(callback)
+    return await person.wait_edit(message)
 
 
 def options_for(telegram: FakeTelegram, **changes: Any) -> TelegramOptions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -230,20 +230,6 @@ def test_nobody_is_written_to_after_an_erasure() -> None:
 
 
 # through Telegram
-
-
-@pytest.fixture
-async def telegram() -> AsyncIterator[FakeTelegram]:
-    async with FakeTelegram(answer_within=2.0) as server:
-        yield server
-        server.check()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteEventStore]:
-    opened = SqliteEventStore(tmp_path / "zhiwei.db")
-    yield opened
-    opened.close()
 
 
 @pytest.mark.parametrize(("language", "counting"), [("en", "Counting"), ("zh-hans", "正在统计")])

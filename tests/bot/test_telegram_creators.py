@@ -2,65 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
-from typing import Any
+from contextlib import AbstractAsyncContextManager
 
-import pytest
-
-from bot.conversation import Conversation
+from bot.telegram_app import TelegramRuntime
 from data.events import RuleKind
 from data.sqlite_store import SqliteEventStore
 from tests import fakes
-from tests.bot.telegram_world import running_bot
-from tests.fake_telegram.people import Person
+from tests.bot.telegram_world import pressed, running_bot
 from tests.fake_telegram.server import FakeTelegram
-from tests.fake_telegram.state import Json
 
 CREATOR, STRANGER = 5, 6
-PATIENCE = 30.0
 LESSON = fakes.sample_catalogue().lessons[0]
 
 
-@pytest.fixture
-async def telegram() -> AsyncIterator[FakeTelegram]:
-    async with FakeTelegram(answer_within=10.0) as server:
-        yield server
-        server.check()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteEventStore]:
-    opened = SqliteEventStore(tmp_path / "zhiwei.db")
-    yield opened
-    opened.close()
-
-
-def conversation_over(store: SqliteEventStore) -> Conversation:
-    return fakes.build_conversation(
+def a_bot(
+    store: SqliteEventStore, telegram: FakeTelegram
+) -> AbstractAsyncContextManager[TelegramRuntime]:
+    conversation = fakes.build_conversation(
         store=store, creators=[CREATOR], bot_name=lambda: "zhiwei_test_bot"
     )
-
-
-def a_bot(store: SqliteEventStore, telegram: FakeTelegram) -> Any:
     return running_bot(
-        conversation_over(store),
-        store,
-        telegram,
-        secret=fakes.SECRET,
-        creators=frozenset({CREATOR}),
+        conversation, store, telegram, secret=fakes.SECRET, creators=frozenset({CREATOR})
     )
-
-
-async def pressed(person: Person, message: Json, part: str) -> Json:
-    """Press the button whose label contains `part`, and give the edited message.
-
-    The notice is not looked at: a slow machine answers the press before it knows what to say.
-    """
-    label = next(each for each in person.labels(message=message) if part in each)
-    callback = person.press(label, message=message)
-    await person.wait_answer(callback, timeout=PATIENCE)
-    return await person.wait_edit(message, timeout=PATIENCE)
 
 
 async def test_from_a_preview_to_a_pin_a_grade_and_back(
@@ -70,7 +33,7 @@ async def test_from_a_preview_to_a_pin_a_grade_and_back(
 
     async with a_bot(store, telegram):
         creator.send_command(f"/pair {LESSON.lesson_id}")
-        listed = await creator.wait_reply(timeout=PATIENCE)
+        listed = await creator.wait_reply()
         menu = await pressed(creator, listed, "1. ")
         pinned = await pressed(creator, menu, "Pin")
         graded = await pressed(creator, pinned, "3 delightful")
@@ -96,15 +59,15 @@ async def test_a_message_is_previewed_by_answering_it_with_pair(
     async with a_bot(store, telegram):
         sent = creator.send_text("Ripe tomatoes want olive oil and basil. And then some salt.")
         assert sent is not None
-        await creator.wait_reply(timeout=PATIENCE)
+        await creator.wait_reply()
         creator.send_text("/pair", reply_to_message=sent["message"])
-        whole = await creator.wait_reply(timeout=PATIENCE)
+        whole = await creator.wait_reply()
         creator.send_text(
             "/pair",
             reply_to_message=sent["message"],
             quote={"text": "And then some salt.", "position": 40},
         )
-        part = await creator.wait_reply(timeout=PATIENCE)
+        part = await creator.wait_reply()
 
     assert whole["text"].startswith("Pairing preview: Ripe tomatoes want")
     assert part["text"].startswith("Pairing preview: And then some salt.")
@@ -117,7 +80,7 @@ async def test_judging_goes_on_in_one_message_until_it_is_stopped(
 
     async with a_bot(store, telegram):
         creator.send_command("/judge")
-        first = await creator.wait_reply(timeout=PATIENCE)
+        first = await creator.wait_reply()
         second = await pressed(creator, first, "2 不错")
         third = await pressed(creator, second, "跳过")
         undone = await pressed(creator, third, "撤回")
@@ -140,8 +103,8 @@ async def test_while_lessons_are_read_for_a_creator_others_are_answered(
     async with a_bot(store, telegram):
         creator.send_command("/judge")
         other.send_command("/help")
-        helped = await other.wait_reply(timeout=PATIENCE)
-        question = await creator.wait_reply(timeout=PATIENCE)
+        helped = await other.wait_reply()
+        question = await creator.wait_reply()
 
     assert "/lessons" in helped["text"]
     assert "1 of 20" in question["text"]
@@ -154,7 +117,7 @@ async def test_coverage_is_chosen_by_buttons(
 
     async with a_bot(store, telegram):
         creator.send_command("/coverage")
-        courses = await creator.wait_reply(timeout=PATIENCE)
+        courses = await creator.wait_reply()
         shown = await pressed(creator, courses, "Books That Stay")
 
     assert "Coverage: Books That Stay" in shown["text"]
@@ -167,7 +130,7 @@ async def test_a_link_comes_as_a_photo_with_its_words_under_it(
 
     async with a_bot(store, telegram):
         creator.send_command("/link wok-heat")
-        answer = await creator.wait_reply(timeout=PATIENCE)
+        answer = await creator.wait_reply()
 
     assert answer["photo"]
     assert "https://t.me/zhiwei_test_bot?start=wok-heat" in answer["caption"]
@@ -180,16 +143,16 @@ async def test_a_stranger_gets_no_tool_and_a_creator_s_old_button_no_stranger(
 
     async with a_bot(store, telegram):
         creator.send_command(f"/pair {LESSON.lesson_id}")
-        listed = await creator.wait_reply(timeout=PATIENCE)
+        listed = await creator.wait_reply()
         menu = await pressed(creator, listed, "1. ")
         payload = menu["reply_markup"]["inline_keyboard"][0][0]["callback_data"]
         stranger.send_command("/judge")
-        refused = await stranger.wait_reply(timeout=PATIENCE)
+        refused = await stranger.wait_reply()
         callback = stranger.press_payload(refused, payload)
-        await stranger.wait_answer(callback, timeout=PATIENCE)
+        await stranger.wait_answer(callback)
         # Handled in order: when this is answered, so is the press.
         stranger.send_command("/help")
-        await stranger.wait_reply(timeout=PATIENCE)
+        await stranger.wait_reply()
 
     assert "not for this account" in refused["text"]
     assert [r for r in store.rules() if r.kind is RuleKind.PIN] == []

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,27 +10,11 @@ from bot.understanding.meaning import Intent
 from data.sqlite_store import SqliteEventStore
 from data.vocabulary import Allergen, AllergenState
 from tests import fakes
-from tests.bot.telegram_world import running_bot, words_of
+from tests.bot.telegram_world import label_like, pressed, running_bot, words_of
 from tests.emulator.process import installed_or_skip, running_emulator
-from tests.fake_telegram.people import Person
 from tests.fake_telegram.server import FakeTelegram
-from tests.fake_telegram.state import Json
 
 SECRET = fakes.SECRET
-
-
-@pytest.fixture
-async def telegram() -> AsyncIterator[FakeTelegram]:
-    async with FakeTelegram(answer_within=10.0) as server:
-        yield server
-        server.check()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteEventStore]:
-    opened = SqliteEventStore(tmp_path / "zhiwei.db")
-    yield opened
-    opened.close()
 
 
 def interpreter() -> fakes.ScriptedInterpreter:
@@ -40,17 +22,6 @@ def interpreter() -> fakes.ScriptedInterpreter:
     understood.means("cheaper please", Intent.CRITIQUE, price_max=15)
     understood.means("I am allergic to milk", Intent.SET_CONSTRAINT, allergens=["milk"])
     return understood
-
-
-def label_like(labels: list[str], part: str) -> str:
-    return next(label for label in labels if part in label)
-
-
-async def pressed(person: Person, message: Json, part: str) -> Json:
-    """Press the button whose label contains `part`, and give the edited message."""
-    callback = person.press(label_like(person.labels(message=message), part), message=message)
-    await person.wait_answer(callback)
-    return await person.wait_edit(message)
 
 
 def facts_of(store: SqliteEventStore, table: str) -> int:
