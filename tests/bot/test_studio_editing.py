@@ -147,6 +147,18 @@ def test_a_price_is_edited_published_and_rolled_back(
     assert item_of(parts) == before
 
 
+def test_the_merchant_of_an_item_is_edited_like_its_other_fields(
+    studio: tuple[Browser, StudioParts],
+) -> None:
+    browser, parts = studio
+
+    edit(browser).press("Save and publish", merchant="果园小铺")
+
+    assert item_of(parts).merchant == "果园小铺"
+    assert 'value="果园小铺"' in edit(browser).markup
+    assert parse_item(ItemFields.of(item_of(parts)).cells()).record == item_of(parts)
+
+
 def test_a_bad_field_is_named_and_nothing_is_saved(studio: tuple[Browser, StudioParts]) -> None:
     browser, parts = studio
     version = parts.engines.current().catalogue.version
