@@ -158,12 +158,20 @@ def explain_empty(turn: Turn, request: Request, slate: Slate) -> Reply:
     told = hidden_line(turn, slate.record.filters)
     if told:
         rich.line(told)
+    if _misses_merchants(turn, slate):
+        rich.line(words("empty.merchants", n=slate.hidden[HiddenReason.MERCHANT]))
+        buttons.append((turn.button("button.me", "me", ""),))
     if has_wishes(turn):
         buttons.append((turn.button("button.clear_wishes", "clear", ""),))
     if slate.record.replaces is not None:
         buttons.append((turn.button("button.back", "show", slate.record.replaces),))
     buttons.append((turn.button("button.lessons", "lessons", "0"),))
     return Reply(spans=rich.done(), buttons=tuple(buttons))
+
+
+def _misses_merchants(turn: Turn, slate: Slate) -> bool:
+    """Whether items stay away because the person hid their merchants; not told in a group."""
+    return HiddenReason.MERCHANT in slate.hidden and not turn.is_group
 
 
 def _blocking(slate: Slate) -> set[HiddenReason]:
@@ -301,7 +309,11 @@ def search(turn: Turn, product: str) -> list[Reply]:
         told = hidden_line(turn, slate.record.filters)
         if told:
             rich.line(told)
-        return [Reply(spans=rich.done(), buttons=_lesson_buttons(turn))]
+        buttons = _lesson_buttons(turn)
+        if _misses_merchants(turn, slate):
+            rich.line(turn.words("empty.merchants", n=slate.hidden[HiddenReason.MERCHANT]))
+            buttons = ((turn.button("button.me", "me", ""),), *buttons)
+        return [Reply(spans=rich.done(), buttons=buttons)]
     turn.dialog = turn.dialog.showing(slate.record.slate_id)
     key = "search.exact" if any(is_named(item, product) for item in slate.items) else "search.near"
     return [render_slate(turn, slate.record, heading=turn.words(key, product=product))]

@@ -184,6 +184,32 @@ def test_me_shows_the_hidden_merchant_and_deleting_brings_it_back(
     assert set(first_three()[:2]) & set(person.item_ids)
 
 
+@pytest.mark.parametrize(
+    ("language", "told", "label"),
+    [
+        ("en", " items stay away because you hid their merchants", "What you know about me"),
+        ("zh-hans", " 样因为你隐藏了商家而不显示", "我的信息"),
+    ],
+)
+def test_when_all_that_is_left_is_hidden_the_way_back_is_told(
+    language: str, told: str, label: str
+) -> None:
+    everything = sold_by({item.item_id: "Old Orchard" for item in sample_catalogue()})
+    script = ScriptedInterpreter()
+    script.means("find it", Intent.SEARCH_PRODUCT, product="rice")
+    person = Person(
+        build_conversation(catalogue=everything, understanding=script), language=language
+    )
+    person.command(f"/start {LESSON.lesson_id}")
+    hide(person)
+    assert told in person.text
+    assert label in person.labels
+    person.says("find it")
+    assert told in person.text
+    person.presses(label)
+    assert "Old Orchard" in person.text
+
+
 def test_undo_takes_it_back() -> None:
     person = ann()
     hide(person)
