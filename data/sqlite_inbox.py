@@ -11,6 +11,10 @@ from data.sqlite_rows import from_row, from_text, storable, text_or_none, to_row
 from data.store import Backlog, InboxEntry, MessageClass, OutboxEntry
 
 LONGEST_ERROR = 500
+_OUT = "state IN ('queued', 'sending')"
+_IN = "state <> 'done'"
+"""What the partial indexes hold. A query that says so reads them; without, it would read every row
+that was ever finished, at each look."""
 
 
 class BoxTables:
@@ -60,13 +64,16 @@ class BoxTables:
 
     def outgoing(self, *, at: datetime, limit: int = 100) -> list[OutboxEntry]:
         # The order of the rows, not of their times: a clock may be set back. A promotion with an error
-        # was due already and was told to wait; one without waits for its time.
+        # was due already and was told to wait; one without waits for its time. What is sorted does
+        # not hold the payloads.
         rows = self._file.read(
-            "SELECT * FROM outbox WHERE state = 'queued' "
+            f"SELECT outbox.* FROM (SELECT rowid AS place FROM outbox WHERE state = 'queued' AND {_OUT} "
             "AND (message_class <> :promotion OR not_before IS NULL OR not_before <= :at "
             "OR error <> '') "
             "AND (expires_at IS NULL OR expires_at > :at) "
-            "ORDER BY message_class = :promotion, rowid LIMIT :limit",
+            "ORDER BY message_class = :promotion, rowid LIMIT :limit) AS due "
+            "JOIN outbox ON outbox.rowid = due.place "
+            "ORDER BY message_class = :promotion, outbox.rowid",
             {"at": to_text(at), "limit": limit, "promotion": MessageClass.PROMOTION.value},
         )
         return [from_row(OutboxEntry, row) for row in rows]
@@ -99,27 +106,28 @@ class BoxTables:
         with self._file.transaction():
             dropped = self._file.write(
                 "UPDATE outbox SET state = 'dead', error = 'crashed while sending' "
-                "WHERE state = 'sending' AND message_class = ?",
+                f"WHERE state = 'sending' AND {_OUT} AND message_class = ?",
                 (MessageClass.PROMOTION.value,),
             )
             return dropped + self._file.write(
-                "UPDATE outbox SET state = 'queued' WHERE state = 'sending'"
+                f"UPDATE outbox SET state = 'queued' WHERE state = 'sending' AND {_OUT}"
             )
 
     def backlog(self, *, at: datetime) -> Backlog:
         row: dict[str, Any] = self._file.read(
-            "SELECT (SELECT count(*) FROM inbox WHERE state = 'pending') AS inbox, "
-            "(SELECT count(*) FROM outbox WHERE state = 'queued') AS outbox, "
-            "(SELECT count(*) FROM inbox WHERE state = 'parked') AS parked, "
+            f"SELECT (SELECT count(*) FROM inbox WHERE state = 'pending' AND {_IN}) AS inbox, "
+            f"(SELECT count(*) FROM outbox WHERE state = 'queued' AND {_OUT}) AS outbox, "
+            f"(SELECT count(*) FROM inbox WHERE state = 'parked' AND {_IN}) AS parked, "
             "(SELECT min(waiting_since) FROM ("
-            "SELECT min(received_at) AS waiting_since FROM inbox WHERE state = 'pending' "
+            "SELECT min(received_at) AS waiting_since FROM inbox "
+            f"WHERE state = 'pending' AND {_IN} "
             "UNION ALL SELECT min(max(created_at, coalesce(not_before, created_at))) "
-            "FROM outbox WHERE state = 'queued')) AS oldest",
+            f"FROM outbox WHERE state = 'queued' AND {_OUT})) AS oldest",
         )[0]
         oldest = row.pop("oldest")
         seconds = (at - from_text(oldest)).total_seconds() if oldest else 0.0
         return Backlog(**row, oldest_seconds=max(0.0, seconds))
 
     def _inbox(self, state: str, limit: int) -> list[InboxEntry]:
-        sql = "SELECT * FROM inbox WHERE state = ? ORDER BY rowid LIMIT ?"
+        sql = f"SELECT * FROM inbox WHERE state = ? AND {_IN} ORDER BY rowid LIMIT ?"
         return [from_row(InboxEntry, row) for row in self._file.read(sql, (state, limit))]
