@@ -14,6 +14,7 @@ from bot.creators_desk import CreatorsDesk
 from bot.dialog import Dialog
 from bot.engine import Engine, EngineSource
 from bot.messages import Button, Incoming, Sender
+from bot.quotas import Quotas
 from bot.understanding.meaning import Interpreter, Meaning
 from bot.wording import Words
 from data.catalogue import Item, ItemId, Lesson
@@ -65,6 +66,8 @@ class Services:
     """The bot's name on Telegram without @, for links; empty when there is none."""
     desk: CreatorsDesk = field(default_factory=CreatorsDesk)
     office: AdminOffice = field(default_factory=AdminOffice)
+    exports: Quotas = field(default_factory=lambda: Quotas(burst=2, per_minute=0.2))
+    """How often one person gets all of their data: each time it is read, written and sent whole."""
     new_slate_id: Callable[[], SlateId] = new_slate_id
     new_seed: Callable[[], int] = new_seed
 

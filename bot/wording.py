@@ -35,7 +35,8 @@ def said(catalog: Catalog, key: str, n: int | None, values: Mapping[str, object]
     """Give the sentence for `key` with its places filled; with `n` the plural form that fits.
 
     Raises:
-        KeyError: there is no such sentence; a mistake of ours that a test finds.
+        KeyError: there is no such sentence, or it has a place without a value; a mistake of ours
+            that a test finds.
     """
     message = catalog.get(key)
     if message is None or not message.string:
@@ -44,7 +45,8 @@ def said(catalog: Catalog, key: str, n: int | None, values: Mapping[str, object]
     if not isinstance(text, str):
         forms = text
         text = forms[0] if len(forms) == 1 or n == 1 else forms[1]
-    return str(text.format(n=n, **values)) if values or n is not None else str(text)
+    # Filled in any case: a place that nobody fills must not reach a person as {braces}.
+    return str(text.format(n=n, **values))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
+
+import pytest
 
 from bot.understanding.meaning import Intent
-from data.events import ConsentKind
+from data.events import ConsentKind, Reply, ReplyKind
 from tests.fakes import Person, ScriptedInterpreter, build_conversation, sample_catalogue
 
 LESSON = sample_catalogue().lessons[0]
 
 
-def person() -> Person:
+def person(language: str = "en") -> Person:
     script = ScriptedInterpreter()
     script.means("allergic", Intent.SET_CONSTRAINT, allergens=["milk"])
     script.means("like 1", Intent.LIKE, item_ref=1)
-    ann = Person(build_conversation(understanding=script))
+    ann = Person(build_conversation(understanding=script), language=language)
     ann.says("allergic")
     ann.command(f"/start {LESSON.lesson_id}")
     ann.says("like 1")
@@ -50,6 +54,51 @@ def test_mydata_is_json_with_everything() -> None:
     text = json.dumps(everything)
     assert "milk" in text
     assert LESSON.lesson_id in text
+
+
+@pytest.mark.parametrize(
+    ("language", "done", "wait"),
+    [
+        ("en", "Here is everything I have stored about you.", "again in 5 minutes"),
+        ("zh", "这是我保存的关于你的全部数据。", "5 分钟后"),
+    ],
+)
+def test_mydata_comes_twice_and_then_says_when_it_comes_again(
+    language: str, done: str, wait: str
+) -> None:
+    ann = person(language=language)
+    for _ in "ab":
+        (reply,) = ann.command("/mydata")
+        assert reply.text == done
+
+    (reply,) = ann.command("/mydata")
+
+    assert wait in reply.text
+    assert reply.document is None
+    ann.clock.advance(minutes=5)
+    assert ann.command("/mydata")[0].document is not None
+
+
+def test_a_long_history_comes_packed() -> None:
+    ann = person()
+    store = ann.conversation.services.store
+    for n in range(40):
+        text = "x" * 30_000
+        store.record_reply(
+            Reply(
+                reply_id=f"long-{n}", at=ann.clock(), user_key=ann.user_key,
+                kind=ReplyKind.TEXT, text=text, source="test",
+            )
+        )  # fmt: skip
+
+    (reply,) = ann.command("/mydata")
+
+    assert reply.document is not None
+    assert reply.document.file_name.endswith(".zip")
+    assert len(reply.document.content) < 200_000
+    with zipfile.ZipFile(io.BytesIO(reply.document.content)) as archive:
+        everything = json.loads(archive.read("zhiwei-my-data.json"))
+    assert len([row for row in everything["replies"] if row["text"]]) >= 40
 
 
 def test_forgetting_takes_two_steps_and_leaves_nothing() -> None:
