@@ -201,7 +201,7 @@ def _judge(
         holdout,
         candidate_scores=rescored(holdout, predictor, learned_weight(report.n_labelled)),
         in_force_scores=rescored(holdout, in_force, learned_weight(n_in_force)),
-        parameters=parameters_for(len(parts.store.slates())),
+        parameters=parameters_for(parts.store.count_slates()),
         safety_violations=parts.store.safety_violations(),
         rng=np.random.default_rng([seed, 7]),
     )
@@ -241,7 +241,7 @@ def evaluate_log_of(
             "no slate of people who agreed to learning has its reply window behind it; "
             "nothing can be estimated yet"
         )
-    parameters = parameters_for(len(parts.store.slates()))
+    parameters = parameters_for(parts.store.count_slates())
     match policy:
         case "uniform":
             scores = np.where(np.isnan(log.scores), np.nan, 0.0)

@@ -47,6 +47,8 @@ FEATURES: tuple[str, ...] = (
     "price_distance",
     "in_season",
     "days_since_shown",
+    "item_exposure",
+    "category_exposure",
     "person_like_rate",
     "person_shown",
     "hour_sin",
@@ -206,6 +208,8 @@ def feature_matrix(
         *price,
         background.seasons[rows, at.month],
         past.days_by_row[rows],
+        past.exposure_by_row[rows],
+        past.exposure_by_category[background.category_codes[rows]],
         np.full(n, past.like_rate),
         np.full(n, math.log1p(float(past.shown.sum()))),
         np.full(n, math.sin(angle)),
@@ -229,6 +233,9 @@ class _Past:
     affinity_by_row: npt.NDArray[np.float64]
     shown_by_row: npt.NDArray[np.float64]
     days_by_row: npt.NDArray[np.float64]
+    exposure_by_row: npt.NDArray[np.float64]
+    """Decayed times shown, of the item and of its category: what one has had enough of for now."""
+    exposure_by_category: npt.NDArray[np.float64]
 
     @classmethod
     def of(cls, profile: UserProfile, background: Background, *, at: datetime) -> _Past:
@@ -242,15 +249,22 @@ class _Past:
         shown = np.array(
             [float(max(h.n_shown, h.n_liked, 1 if h.affinity else 0)) for _, h in known]
         )
-        affinity_by_row, shown_by_row = np.zeros(n_items), np.zeros(n_items)
+        exposure = np.array([h.exposure for _, h in known])
+        affinity_by_row, shown_by_row, exposure_by_row = np.zeros((3, n_items))
         days_by_row = np.full(n_items, _FORGOTTEN_DAYS)
         affinity_by_row[rows] = affinity
         shown_by_row[rows] = shown
+        exposure_by_row[rows] = exposure
         for row, history in known:
             if history.shown_at is not None:
                 days = (at - history.shown_at).total_seconds() / 86_400
                 days_by_row[row] = min(max(days, 0.0), _FORGOTTEN_DAYS)
-        return cls(rows, affinity, liked, shown, affinity_by_row, shown_by_row, days_by_row)
+        codes = background.category_codes
+        exposure_by_category = np.bincount(codes[rows], exposure, codes.max(initial=0) + 1)
+        return cls(
+            rows, affinity, liked, shown, affinity_by_row, shown_by_row, days_by_row,
+            exposure_by_row, exposure_by_category.astype(np.float64),
+        )  # fmt: skip
 
     @property
     def like_rate(self) -> float:

@@ -45,6 +45,12 @@ LEARNING_PHASE = PolicyParameters(exploration_rate=0.20, temperature_in_sd=0.8, 
 STEADY = PolicyParameters()
 LEARNING_PHASE_SLATES = 2_000
 MINIMUM_EXPLORATION = 0.05
+_SETTLING = ((1, 1.0, 1.0), (2, 0.7, 0.85), (4, 0.5, 0.7))
+"""From how many learning phases on, the shares that are left of exploration and of temperature.
+
+What another answer tells falls with the square root of the log, so what is paid for it does too.
+In steps, so that few versions of the policy stand in the log.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +148,7 @@ class GreedyPolicy:
 
 
 def parameters_for(n_slates: int, base: PolicyParameters = STEADY) -> PolicyParameters:
-    """Explore more while fewer than 2 000 slates were served; never below the floor later."""
+    """Explore most while fewer than 2 000 slates were served, then less, and never not at all."""
     if n_slates < LEARNING_PHASE_SLATES:
         return replace(
             base,
@@ -150,7 +156,16 @@ def parameters_for(n_slates: int, base: PolicyParameters = STEADY) -> PolicyPara
             temperature_in_sd=LEARNING_PHASE.temperature_in_sd,
             unproven_share=LEARNING_PHASE.unproven_share,
         )
-    return replace(base, exploration_rate=max(base.exploration_rate, MINIMUM_EXPLORATION))
+    exploration, temperature = next(
+        (rate, width)
+        for phases, rate, width in reversed(_SETTLING)
+        if n_slates >= phases * LEARNING_PHASE_SLATES
+    )
+    return replace(
+        base,
+        exploration_rate=max(base.exploration_rate * exploration, MINIMUM_EXPLORATION),
+        temperature_in_sd=base.temperature_in_sd * temperature,
+    )
 
 
 def best(pool: Pool, n: int) -> Pool:

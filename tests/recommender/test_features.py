@@ -116,6 +116,20 @@ def test_season_price_and_time_are_as_they_are() -> None:
     assert column("days_since_shown", profile)["item-03"] == pytest.approx(2.5)
 
 
+def test_what_was_shown_lately_is_told_apart_from_what_was_shown_long_ago() -> None:
+    profile = fold_profile(
+        ADA,
+        impressions=[shown("item-00", days_ago=0), shown("item-12", days_ago=7)],
+        at=NOW,
+    )
+
+    of_item, of_category = (column(f"{what}_exposure", profile) for what in ("item", "category"))
+
+    assert [of_item[f"item-{n:02d}"] for n in (0, 12, 6)] == [1.0, 0.5, 0.0]
+    assert of_category["item-06"] == 1.5  # of the same category as both
+    assert of_category["item-01"] == 0.0
+
+
 def test_new_items_start_above_the_mean_and_proven_ones_follow_their_counts() -> None:
     counts = Background(
         SHOP,

@@ -226,6 +226,14 @@ def test_exploration_is_wide_while_learning_and_never_ends() -> None:
     assert parameters_for(LEARNING_PHASE_SLATES, never).exploration_rate == 0.05
 
 
+def test_what_is_paid_for_answers_falls_as_the_log_grows_but_not_below_the_floor() -> None:
+    served = [parameters_for(n) for n in (2_000, 3_999, 4_000, 8_000, 10_000_000)]
+
+    assert [p.exploration_rate for p in served] == pytest.approx([0.10, 0.10, 0.07, 0.05, 0.05])
+    assert [p.temperature_in_sd for p in served] == pytest.approx([0.5, 0.5, 0.425, 0.35, 0.35])
+    assert {p.unproven_share for p in served} == {0.15}
+
+
 def test_greedy_shows_the_best_and_says_that_it_had_no_choice() -> None:
     draw = GreedyPolicy().choose(a_pool([0.1, 0.9, 0.5]), size=2, rng=np.random.default_rng(0))
 
