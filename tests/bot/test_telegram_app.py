@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -32,13 +32,6 @@ from tests.fake_telegram.state import Json
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 8 + (640).to_bytes(4) + (480).to_bytes(4)
 PROMPT = 0.6
 """Seconds in which a first retry of a failed send is over."""
-
-
-@pytest.fixture
-async def telegram() -> AsyncIterator[FakeTelegram]:
-    async with FakeTelegram(answer_within=10.0) as server:
-        yield server
-        server.check()
 
 
 @pytest.fixture

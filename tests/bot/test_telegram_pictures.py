@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,18 +35,6 @@ NUTS = Card(number=2, name="Walnuts", category="nut", price="¥9.00", label="con
 HERE = Place(chat_id=7)
 PRESSED = Place(chat_id=7, pressed_id=5, pressed_has_media=True)
 CANNOT_DRAW = "a picture could not be drawn"
-
-
-@pytest.fixture
-async def telegram() -> AsyncIterator[FakeTelegram]:
-    async with FakeTelegram(answer_within=10.0) as server:
-        yield server
-        server.check()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> SqliteEventStore:
-    return SqliteEventStore(tmp_path / "zhiwei.db")
 
 
 def reply_with(*cards: Card, text: str = "Pear and walnuts", **fields: Any) -> Reply:

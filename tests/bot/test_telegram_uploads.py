@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,6 @@ from tests.fake_telegram.server import FakeTelegram
 
 CREATOR, STRANGER = 5, 6
 LESSON = b"# Tomatoes\n\nA ripe tomato sauce wants olive oil and basil.\n"
-
-
-@pytest.fixture
-async def telegram() -> AsyncIterator[FakeTelegram]:
-    async with FakeTelegram(answer_within=10.0) as server:
-        yield server
-        server.check()
 
 
 class FileKeeper(ScriptedConversation):
