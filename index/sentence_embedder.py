@@ -41,7 +41,12 @@ class SentenceEmbedder:
             ModelError: The model cannot be loaded.
         """
         from sentence_transformers import SentenceTransformer  # five seconds
+        from transformers.utils import logging as notices
 
+        # Remarks and bars of the library would be the first that somebody sees of us; what matters
+        # comes as an error.
+        notices.set_verbosity_error()  # type: ignore[no-untyped-call] # untyped library
+        notices.disable_progress_bar()  # type: ignore[no-untyped-call] # untyped library
         try:
             self._model: Any = SentenceTransformer(model, device=device)
         except (OSError, ValueError) as error:
