@@ -34,9 +34,9 @@ from recommender.little_data import pseudo_labelled
 from recommender.logged import ImpressionRows, joined
 from recommender.metrics import auc
 from recommender.predictor import Hyperparameters, LearnedPredictor, new_model, with_position
+from recommender.simulated_arm import START, Arm
 from recommender.simulated_people import Population
 from recommender.simulated_world import World
-from recommender.simulation import START, Arm
 
 Floats = npt.NDArray[np.float64]
 

@@ -26,7 +26,8 @@ from index.matching import HybridMatcher
 from index.snapshot import Snapshot, SnapshotFolder
 from index.unsaved_index import build_unsaved
 from recommender.candidates import CatalogueTable
-from recommender.policy import SoftmaxPolicy, parameters_for
+from recommender.exploration import parameters_for
+from recommender.policy import SoftmaxPolicy
 from recommender.recommend import Recommender
 from recommender.scoring import MatchScorer
 

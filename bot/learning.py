@@ -18,12 +18,12 @@ from data.model_registry import ModelRegistry, ModelRow
 from data.rewards import REPLY_WINDOW
 from data.store import EventStore
 from recommender.evaluation import Estimate
+from recommender.exploration import parameters_for
 from recommender.features import FEATURES, Background, category_transfer
 from recommender.learned_scorer import LearnedScorer, learned_weight
 from recommender.live_calibration import Calibration, live_calibration
 from recommender.logged import LoggedSlates, logged_slates, placings, slate_log
 from recommender.model_card import model_card, reliability_plot
-from recommender.policy import parameters_for
 from recommender.predictor import LearnedPredictor, load
 from recommender.profile import standing
 from recommender.promotion import DOUBLY_ROBUST_FROM, Gate, RewardModel, gate

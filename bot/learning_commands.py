@@ -201,7 +201,9 @@ def simulate_command(
     Example:
       zhiwei simulate --users 2000 --rounds 20 --seed 1 --json
     """
-    from recommender.simulation import World, simulate, summary
+    from recommender.simulated_world import World
+    from recommender.simulation import simulate
+    from recommender.simulation_report import summary
 
     with wired() as parts:
         engine = parts.engines.current()

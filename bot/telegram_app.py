@@ -45,7 +45,7 @@ async def run_polling(
         if options.health_port is None:
             await _while_well(runtime, runtime.poller.run(end))
             return
-        app = build_app(ready=runtime.problems, figures=runtime.figures)
+        app = build_app(ready=runtime.health.problems, figures=runtime.health.figures)
         async with _serving(app, "127.0.0.1", options.health_port):
             await _while_well(runtime, runtime.poller.run(end))
 
@@ -75,7 +75,9 @@ async def run_webhook(
             secret=options.webhook_secret,
             is_full=runtime.is_full,
         )
-        app = build_app(ready=runtime.problems, figures=runtime.figures, intake=intake)
+        app = build_app(
+            ready=runtime.health.problems, figures=runtime.health.figures, intake=intake
+        )
         async with _serving(app, options.host, options.port):
             await unless(end, runtime.listen())
             on_ready(runtime)

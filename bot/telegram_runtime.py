@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from telegram import Bot
-from telegram.constants import ChatAction
 from telegram.error import TelegramError
 
 from bot.commits import Commits
@@ -26,12 +25,14 @@ from bot.outbox import Dispatcher
 from bot.send_errors import SendError
 from bot.sent_journal import SentJournal
 from bot.telegram_files import download
+from bot.telegram_health import Health
 from bot.telegram_http import BotApiRequest
 from bot.telegram_menu import KNOWN, register_menu
 from bot.telegram_options import Core, TelegramOptions
 from bot.telegram_polling import Poller, RawUpdates, backoff, patiently
 from bot.telegram_sending import CallbackAnswers, TelegramTransport
 from bot.telegram_turns import Handled, TurnHandler
+from bot.telegram_typing import Typing
 from bot.telegram_updates import (
     ALLOWED_UPDATES,
     CHANNEL,
@@ -46,7 +47,6 @@ from data.store import EventStore, InboxEntry
 logger = logging.getLogger(__name__)
 
 ANSWER_PRESS_WITHIN = 0.3
-TYPING_AFTER = 0.4
 Json = dict[str, Any]
 Clock = Callable[[], datetime]
 
@@ -84,6 +84,14 @@ class TelegramRuntime:
         self._parsers = ThreadPoolExecutor(2, thread_name_prefix="parse")
         self._commits = Commits(store, self._writers)
         self.callbacks = CallbackAnswers(self.bot)
+        self.typing = Typing(
+            self.bot,
+            read=lambda entry: self.turns.reader.read(
+                json.loads(entry.payload), at=entry.received_at
+            ),
+            is_blocked=lambda chat_id: self.outbox.pace.is_blocked(str(chat_id)),
+            errand=self._errand,
+        )
         self.inbox = Inbox(
             store,
             self._commits,
@@ -91,7 +99,7 @@ class TelegramRuntime:
             self._handlers,
             workers=options.workers,
             batch=options.batch,
-            on_start=self._on_start,
+            on_start=self.typing.begin,
             before=self._before,
             prepare=lambda entry: self.turns.prepare(entry),
             after=self._after,
@@ -120,14 +128,22 @@ class TelegramRuntime:
             patience_seconds=options.conflict_patience_seconds,
         )
         self._turns: TurnHandler | None = None
-        self._timers: dict[str, asyncio.TimerHandle] = {}
         self._errands: set[asyncio.Task[Any]] = set()
-        self._typing_at: dict[int, float] = {}
         self._readied: set[str] = set()
         """Updates whose slow reading is done or under way."""
         self._told_admins_at = float("-inf")
         self._outage = OutageNotes(options.language)
-        self._is_stopping = False
+        self.health = Health(
+            inbox=self.inbox,
+            outbox=self.outbox,
+            poller=self.poller,
+            commits=self._commits,
+            store=store,
+            options=options,
+            clock=clock,
+            look=self._look,
+            is_full=self.is_full,
+        )
 
     @property
     def turns(self) -> TurnHandler:
@@ -178,14 +194,13 @@ class TelegramRuntime:
 
     async def stop(self) -> None:
         """Handle and send what waits, within the deadline; the rest stays in the store."""
-        self._is_stopping = True
+        self.health.is_stopping = True
         deadline = time.monotonic() + self._options.drain_seconds
         await self.inbox.drain(self._options.drain_seconds)
         await self.inbox.stop()
         await self.outbox.drain(max(0.1, deadline - time.monotonic()))
         await self.outbox.stop()
-        for handle in self._timers.values():
-            handle.cancel()
+        self.typing.stop()
         for task in list(self._errands):
             task.cancel()
         await asyncio.gather(*self._errands, return_exceptions=True)
@@ -237,57 +252,6 @@ class TelegramRuntime:
     def is_full(self) -> bool:
         """Tell whether too much waits to take more."""
         return self.inbox.backlog >= self._options.max_backlog
-
-    async def problems(self) -> list[str]:
-        """Give what keeps us from answering well, for /readyz."""
-        problems: list[str] = []
-        if self._is_stopping:
-            problems.append("stopping")
-        if self.is_full():
-            problems.append("too many updates wait")
-        if not self._options.webhook_url:
-            silent = self.poller.silent_seconds
-            if silent > self._options.poll_seconds + 60:
-                problems.append(f"no answer from Telegram for {silent:.0f} s")
-        try:
-            await self._look(lambda: self._store.backlog(at=self._clock()))
-        except StoreError:
-            # A store that only refuses writes answers 503 itself; a proxy that turned away from us
-            # then would keep the write from coming that shows that all is well again.
-            problems.append("the store is down")
-        return problems
-
-    async def figures(self) -> dict[str, float]:
-        """Give metrics by their Prometheus names."""
-        inbox, outbox = self.inbox.counts, self.outbox.counts
-        figures = {
-            "zhiwei_updates_received_total": inbox.received,
-            "zhiwei_updates_repeated_total": inbox.repeated,
-            "zhiwei_updates_handled_total": inbox.handled,
-            "zhiwei_updates_failed_total": inbox.failed,
-            "zhiwei_updates_parked_total": inbox.parked,
-            "zhiwei_store_errors_total": inbox.store_errors,
-            "zhiwei_messages_sent_total": outbox.sent,
-            "zhiwei_messages_retried_total": outbox.retried,
-            "zhiwei_messages_dead_total": outbox.dead,
-            "zhiwei_messages_withheld_total": outbox.withheld,
-            "zhiwei_messages_unclear_after_crash": outbox.unclear,
-            "zhiwei_flood_refusals_total": outbox.floods,
-            "zhiwei_last_answer_seconds": outbox.last_latency_seconds,
-            "zhiwei_seconds_since_telegram": self.poller.silent_seconds,
-            "zhiwei_degraded": float(self._options.is_degraded()),
-        }
-        try:
-            waiting = await self._look(lambda: self._store.backlog(at=self._clock()))
-        except StoreError:
-            return figures | {"zhiwei_store_up": 0}
-        return figures | {
-            "zhiwei_store_up": float(not self._commits.is_failing),
-            "zhiwei_inbox_waiting": waiting.inbox,
-            "zhiwei_outbox_waiting": waiting.outbox,
-            "zhiwei_updates_parked": waiting.parked,
-            "zhiwei_oldest_waiting_seconds": waiting.oldest_seconds,
-        }
 
     async def listen(self) -> None:
         """Tell Telegram to post updates to our webhook."""
@@ -343,7 +307,7 @@ class TelegramRuntime:
         if incoming.sender.numeric_id not in may:
             return None
         self._readied.add(entry.update_id)
-        self._on_start(entry)
+        self.typing.begin(entry)
         return self._look(lambda: self._conversation.prepare(incoming))
 
     async def _fetch_file(self, entry: InboxEntry, file: FileMessage, received: Received) -> None:
@@ -354,37 +318,8 @@ class TelegramRuntime:
             self._parsers, lambda: self.turns.keep_file(entry, whole)
         )
 
-    def _on_start(self, entry: InboxEntry) -> None:
-        loop = asyncio.get_running_loop()
-        self._cancel_timer(entry.update_id)
-        self._timers[entry.update_id] = loop.call_later(TYPING_AFTER, self._type, entry)
-
-    def _type(self, entry: InboxEntry) -> None:
-        self._timers.pop(entry.update_id, None)
-        try:
-            received = self.turns.reader.read(json.loads(entry.payload), at=entry.received_at)
-        except (ValueError, KeyError, TypeError):
-            return
-        chat_id = received.chat_id
-        if chat_id is None or received.incoming is None:
-            return
-        now = time.monotonic()
-        if self.outbox.pace.is_blocked(str(chat_id)) or now - self._typing_at.get(chat_id, 0) < 4:
-            return
-        if len(self._typing_at) > 1000:
-            self._typing_at.clear()
-        self._typing_at[chat_id] = now
-        self._errand(self._show_typing(chat_id, received.thread_id))
-
-    async def _show_typing(self, chat_id: int, thread_id: int | None) -> None:
-        # A courtesy; the answer itself tells of any trouble.
-        with contextlib.suppress(TelegramError):
-            await self.bot.send_chat_action(
-                chat_id, ChatAction.TYPING, message_thread_id=thread_id
-            )
-
     def _after(self, entry: InboxEntry, handled: Handled) -> None:
-        self._cancel_timer(entry.update_id)
+        self.typing.end(entry.update_id)
         if handled.was_erased:
             self.inbox.forget_lane(entry.lane, until=handled.at)
             self.outbox.forget(handled.received.user_key, until=handled.at)
@@ -403,7 +338,7 @@ class TelegramRuntime:
             await self.callbacks.answer(callback_id)
 
     async def _on_parked(self, entry: InboxEntry) -> None:
-        self._cancel_timer(entry.update_id)
+        self.typing.end(entry.update_id)
         now = time.monotonic()
         tells_admins = now - self._told_admins_at > 60
         if tells_admins:
@@ -413,11 +348,6 @@ class TelegramRuntime:
                 lambda: self.turns.apologise(entry, tells_admins=tells_admins)
             )
             self.outbox.add(rows)
-
-    def _cancel_timer(self, update_id: str) -> None:
-        handle = self._timers.pop(update_id, None)
-        if handle is not None:
-            handle.cancel()
 
     def _errand(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

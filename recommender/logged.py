@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from data.events import Impression, Reply, ReplyKind, SlateId, SlateRecord, UserKey
 from data.rewards import LIKED_BY, PURCHASE_WINDOW, REPLY_WINDOW
+from recommender.exploration import PolicyParameters
 from recommender.features import FEATURE_VERSION, FEATURES
-from recommender.policy import PolicyParameters, bounded, is_bounded
+from recommender.policy import bounded, is_bounded
 from recommender.profile import standing
 from recommender.slate_evaluation import SlateLog
 

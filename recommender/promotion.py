@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from data.errors import InvalidInput
 from recommender.evaluation import Estimate
+from recommender.exploration import PolicyParameters
 from recommender.logged import LoggedSlates, Placings, placings, slate_log
-from recommender.policy import PolicyParameters
 from recommender.slate_evaluation import cross_fit, per_position
 from recommender.training import MIN_LABELLED, MIN_LIKED, TrainingReport
 

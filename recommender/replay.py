@@ -11,15 +11,9 @@ import numpy as np
 
 from data.errors import InvalidInput
 from data.events import Placement, SlateRecord
+from recommender.exploration import PolicyParameters
 from recommender.logged import unproven_of
-from recommender.policy import (
-    GreedyPolicy,
-    Policy,
-    PolicyParameters,
-    Pool,
-    SoftmaxPolicy,
-    UniformPolicy,
-)
+from recommender.policy import GreedyPolicy, Policy, Pool, SoftmaxPolicy, UniformPolicy
 
 _SOFTMAX_VERSION = re.compile(
     r"e([\d.e+-]+?)-t([\d.e+-]+?)-d([\d.e+-]+?)-m(\d+)(?:-u([\d.e+-]+))?"

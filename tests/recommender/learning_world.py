@@ -9,9 +9,10 @@ import numpy as np
 
 from data.catalogue import Catalogue, Item, ItemId, Lesson, LessonId
 from index.matches import Hit, Matches, Query
+from recommender.exploration import PolicyParameters
 from recommender.features import FEATURES
 from recommender.logged import LoggedSlates
-from recommender.policy import PolicyParameters, Pool, SlotDistribution, draw
+from recommender.policy import Pool, SlotDistribution, draw
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 CATEGORIES = ("fruit", "vegetable", "fish", "dairy", "grain", "nut")

@@ -11,19 +11,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.catalogue import ItemId
-from recommender.policy import (
+from recommender.exploration import (
     LEARNING_PHASE,
     LEARNING_PHASE_SLATES,
+    PolicyParameters,
+    parameters_for,
+)
+from recommender.policy import (
     GreedyPolicy,
     Policy,
-    PolicyParameters,
     Pool,
     SlotDistribution,
     SoftmaxPolicy,
     UniformPolicy,
     best,
     marginal_propensities,
-    parameters_for,
     placing,
 )
 

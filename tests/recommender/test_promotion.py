@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.errors import InvalidInput
+from recommender.exploration import PolicyParameters
 from recommender.logged import LoggedSlates, placings, slate_log
-from recommender.policy import PolicyParameters, Pool, SlotDistribution, placing
+from recommender.policy import Pool, SlotDistribution, placing
 from recommender.promotion import (
     Gate,
     RewardModel,

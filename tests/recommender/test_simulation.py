@@ -12,9 +12,10 @@ from recommender.features import Background
 from recommender.learned_scorer import LearnedScorer
 from recommender.profile import fold_profile
 from recommender.recommend import Recommender
+from recommender.simulated_arm import START
 from recommender.simulated_people import Population, Weariness, answer, like_probabilities
 from recommender.simulated_world import RememberingRecommender, World
-from recommender.simulation import ARMS, START, run_arm, simulate
+from recommender.simulation import ARMS, run_arm, simulate
 from recommender.simulation_report import summary
 from recommender.slate import Request
 from tests.recommender.learning_world import ShopMatcher, a_shop
