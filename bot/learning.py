@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,19 +13,20 @@ import numpy as np
 from bot.catalogue_files import read_catalogue
 from data.engagement import Measure, clustered_mean
 from data.errors import InvalidInput
-from data.events import ConsentKind, ReplyKind, SlateId
+from data.events import ConsentKind, Impression, Reply, ReplyKind, SlateId, UserKey
 from data.model_registry import ModelRegistry, ModelRow
 from data.rewards import REPLY_WINDOW
 from data.store import EventStore
+from recommender.crowd import Answers, CrowdTaste, category_transfer
 from recommender.evaluation import Estimate
 from recommender.exploration import parameters_for
-from recommender.features import FEATURES, Background, category_transfer
+from recommender.features import FEATURES, Background, answers_by_category
 from recommender.learned_scorer import LearnedScorer, learned_weight
 from recommender.live_calibration import Calibration, live_calibration
 from recommender.logged import LoggedSlates, logged_slates, placings, slate_log
 from recommender.model_card import model_card, reliability_plot
 from recommender.predictor import LearnedPredictor, load
-from recommender.profile import standing
+from recommender.profile import fold_profile
 from recommender.promotion import DOUBLY_ROBUST_FROM, Gate, RewardModel, gate
 from recommender.rescoring import rescored
 from recommender.scoring import MatchScorer
@@ -107,25 +108,28 @@ def open_scorer(parts: Wired, registry: ModelRegistry, *, similarities: Any) -> 
     )
 
 
-def _transfer(parts: Wired, background: Background) -> Any:
+def _transfer(parts: Wired, background: Background) -> CrowdTaste | None:
     """What tastes say of each other, from people who agreed that we learn from them."""
     store = parts.store
     agreed = sorted(store.consenting_users(ConsentKind.LEARN_FROM_ANSWERS))
     if len(agreed) < MIN_CROWD:
         return None
-    user = {key: n for n, key in enumerate(agreed)}
-    codes, rows = background.category_codes, background.rows_by_id
-    shown = np.zeros((len(agreed), int(codes.max(initial=0)) + 1))
-    liked = np.zeros_like(shown)
+    impressions: dict[UserKey, list[Impression]] = {key: [] for key in agreed}
+    replies: dict[UserKey, list[Reply]] = {key: [] for key in agreed}
     for impression in store.impressions():
-        if impression.user_key in user and impression.item_id in rows:
-            shown[user[impression.user_key], codes[rows[impression.item_id]]] += 1
-    for reply in standing(store.replies()):
-        if reply.kind is not ReplyKind.LIKE or reply.item_id is None:
-            continue
-        if reply.user_key in user and reply.item_id in rows:
-            liked[user[reply.user_key], codes[rows[reply.item_id]]] += 1
-    return category_transfer(liked, np.maximum(shown, liked))
+        if impression.user_key in impressions:
+            impressions[impression.user_key].append(impression)
+    for reply in store.replies():
+        if reply.user_key in replies:
+            replies[reply.user_key].append(reply)
+    # Folded as they are when they are served, so that a count means the same on both sides.
+    now = datetime.now(UTC)
+    profiles = (
+        fold_profile(key, impressions=impressions[key], replies=replies[key], at=now)
+        for key in agreed
+    )
+    answers = zip(*(answers_by_category(p, background) for p in profiles), strict=True)
+    return category_transfer(Answers(*(np.array(part) for part in answers)))
 
 
 def train_from_store(

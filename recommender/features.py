@@ -18,8 +18,7 @@ import numpy.typing as npt
 
 from data.catalogue import Catalogue, Item, ItemId
 from index.matches import Hit
-from recommender.crowd import CrowdTaste
-from recommender.crowd import category_transfer as category_transfer
+from recommender.crowd import Answers, CrowdTaste
 from recommender.item_graph import item_graph, spread
 from recommender.profile import UserProfile
 
@@ -36,7 +35,7 @@ FEATURES: tuple[str, ...] = (
     "category_affinity",
     "category_like_rate",
     "category_shown",
-    "crowd_taste",
+    "crowd_favour",
     "crowd_doubt",
     "tag_affinity",
     "neighbour_affinity",
@@ -202,7 +201,7 @@ def feature_matrix(
         past.affinity_by_row[rows],
         np.log1p(past.shown_by_row[rows]),
         *_category(rows, past, background),
-        *_crowd_taste(rows, past, background),
+        *_crowd_favour(rows, profile, background),
         _tags(rows, past, background),
         *_neighbours(rows, past, background),
         *price,
@@ -244,11 +243,8 @@ class _Past:
         known = [(by_id[i], h) for i, h in profile.history.items() if i in by_id]
         rows = np.array([row for row, _ in known], dtype=np.int64)
         affinity = np.array([h.affinity for _, h in known])
-        # What was bought or rated elsewhere was met at least once.
         liked = np.array([float(h.n_liked) for _, h in known])
-        shown = np.array(
-            [float(max(h.n_shown, h.n_liked, 1 if h.affinity else 0)) for _, h in known]
-        )
+        shown = np.array([float(h.n_met) for _, h in known])
         exposure = np.array([h.exposure for _, h in known])
         affinity_by_row, shown_by_row, exposure_by_row = np.zeros((3, n_items))
         days_by_row = np.full(n_items, _FORGOTTEN_DAYS)
@@ -296,18 +292,30 @@ def _category(
     return affinity, rate, np.log1p(shown)
 
 
-def _crowd_taste(
-    rows: npt.NDArray[np.int64], past: _Past, background: Background
+def answers_by_category(profile: UserProfile, background: Background) -> Answers:
+    """Count what one person answered, (n_categories,) each, in the categories of the catalogue."""
+    by_id, codes = background.rows_by_id, background.category_codes
+    known = [(codes[by_id[i]], h) for i, h in profile.history.items() if i in by_id]
+    category = np.array([code for code, _ in known], dtype=np.int64)
+    counts = np.array([(h.n_liked, h.n_disliked, h.n_met) for _, h in known], dtype=np.float64)
+    n_categories = int(codes.max(initial=0)) + 1
+    liked, disliked, met = (
+        np.bincount(category, count, n_categories).astype(np.float64)
+        for count in counts.reshape(-1, 3).T
+    )
+    return Answers(liked, disliked, met)
+
+
+def _crowd_favour(
+    rows: npt.NDArray[np.int64], profile: UserProfile, background: Background
 ) -> tuple[npt.NDArray[np.float64], ...]:
     """What people of like taste think of each candidate's category, and how unsure that is."""
     crowd = background.transfer
     if crowd is None:
         return np.zeros(len(rows)), np.zeros(len(rows))
     codes = background.category_codes
-    liked = np.bincount(codes[past.rows], past.liked, minlength=len(crowd)).astype(np.float64)
-    shown = np.bincount(codes[past.rows], past.shown, minlength=len(crowd)).astype(np.float64)
-    taste, doubt = crowd.posterior(liked, shown)
-    return taste[codes[rows]], doubt[codes[rows]]
+    favour, doubt = crowd.posterior(answers_by_category(profile, background))
+    return favour[codes[rows]], doubt[codes[rows]]
 
 
 def _tags(

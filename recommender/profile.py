@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from data.catalogue import ItemId, merchant_key
 from data.events import FactKind, Impression, ProfileFact, Reply, ReplyKind, UserKey
-from data.rewards import LIKED_BY
+from data.rewards import DISLIKED_BY, LIKED_BY
 from data.vocabulary import Allergen, Diet
 from recommender.constraints import Constraints
 
@@ -36,6 +36,8 @@ class ItemHistory:
     n_shown: int = 0
     n_liked: int = 0
     """Impressions that were liked, saved or bought, and the same told by other platforms."""
+    n_disliked: int = 0
+    """The same of those that were disliked or never wanted again."""
     disliked_at: datetime | None = None
     purchased_at: datetime | None = None
     is_never: bool = False
@@ -43,6 +45,11 @@ class ItemHistory:
     """Decayed likes minus dislikes; about -2 to 3 for one event."""
     exposure: float = 0.0
     """Decayed times shown: what one is weary of."""
+
+    @property
+    def n_met(self) -> int:
+        """Times shown; what was bought or rated elsewhere was met at least once."""
+        return max(self.n_shown, self.n_liked, self.n_disliked, int(self.affinity != 0))
 
 
 NO_HISTORY: Mapping[ItemId, ItemHistory] = MappingProxyType({})
@@ -181,7 +188,8 @@ def _history(shown: list[datetime], replies: list[Reply], *, at: datetime) -> It
     return ItemHistory(
         shown_at=max(shown, default=None),
         n_shown=len(shown),
-        n_liked=_times_liked(replies),
+        n_liked=_times(replies, LIKED_BY),
+        n_disliked=_times(replies, DISLIKED_BY),
         disliked_at=max((r.at for r in replies if r.kind is ReplyKind.DISLIKE), default=None),
         purchased_at=max((r.at for r in replies if r.kind is ReplyKind.PURCHASE), default=None),
         is_never=any(r.kind is ReplyKind.NEVER for r in replies),
@@ -190,8 +198,8 @@ def _history(shown: list[datetime], replies: list[Reply], *, at: datetime) -> It
     )
 
 
-def _times_liked(replies: list[Reply]) -> int:
+def _times(replies: list[Reply], kinds: frozenset[ReplyKind]) -> int:
     """One for each slate, however often it was answered; what names no slate counts by itself."""
-    liked = [reply.slate_id for reply in replies if reply.kind in LIKED_BY]
-    slates = {slate for slate in liked if slate is not None}
-    return len(slates) + sum(slate is None for slate in liked)
+    of_kind = [reply.slate_id for reply in replies if reply.kind in kinds]
+    slates = {slate for slate in of_kind if slate is not None}
+    return len(slates) + sum(slate is None for slate in of_kind)

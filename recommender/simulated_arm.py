@@ -26,7 +26,7 @@ from data.events import (
 )
 from recommender.candidates import CatalogueTable
 from recommender.constraints import Constraints
-from recommender.crowd import CrowdTaste, category_transfer
+from recommender.crowd import Answers, CrowdTaste, category_transfer
 from recommender.exploration import PolicyParameters, parameters_for
 from recommender.features import Background
 from recommender.guard import refusals
@@ -77,8 +77,7 @@ class Arm:
         self.shown: Counter[ItemId] = Counter()
         self.liked: Counter[ItemId] = Counter()
         n_categories = int(population.category_codes.max(initial=0)) + 1
-        self.category_shown = np.zeros((len(population), n_categories))
-        self.category_liked = np.zeros((len(population), n_categories))
+        self.answers = Answers(*np.zeros((3, len(population), n_categories)))
         self.n_slates = 0
         self.n_violations = 0
         self.asserted: set[tuple[ItemId, Constraints, object]] = set()
@@ -181,7 +180,7 @@ class Arm:
         if self.n_slates == 0:
             return None
         agreed = self.population.consents
-        return category_transfer(self.category_liked[agreed], self.category_shown[agreed])
+        return category_transfer(Answers(*(part[agreed] for part in self.answers)))
 
     def _serve(
         self, recommender: Recommender, user: int, round_: int, at: datetime
@@ -270,8 +269,9 @@ class Arm:
             self.shown[placement.item_id] += 1
             self.liked[placement.item_id] += did.is_liked
             category = self.population.category_codes[rows[place[placement.item_id]]]
-            self.category_shown[user, category] += 1
-            self.category_liked[user, category] += did.is_liked
+            self.answers.shown[user, category] += 1
+            self.answers.liked[user, category] += did.is_liked
+            self.answers.disliked[user, category] += did.is_disliked
         self.weariness.show(
             user, np.array([rows[place[p.item_id]] for p in record.placements], dtype=np.int64)
         )

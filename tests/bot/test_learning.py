@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bot.learning import (
+    MIN_CROWD,
     TooLittleToLearn,
     active_predictor,
     calibration_in_force,
@@ -22,7 +23,7 @@ from bot.person_figures import describe_profile, profile_figures
 from bot.settings import Settings
 from bot.wiring import Wired, read_catalogue
 from data.errors import InvalidInput, ModelError
-from data.events import Stage, UserKey
+from data.events import Consent, ConsentKind, Stage, UserKey
 from data.model_registry import ModelRegistry, ModelStatus
 from tests.bot.learned_world import N_DAYS, N_PEOPLE, NOW, START, write_history
 
@@ -53,6 +54,26 @@ def test_a_model_goes_from_training_to_service_and_back(parts: Wired, tmp_path: 
     assert open_scorer(parts, registry, similarities=None).predictor is None
     with pytest.raises(InvalidInput, match="nothing to roll back"):
         registry.rollback(at=NOW)
+
+
+def test_the_crowd_is_read_from_those_who_agreed(tmp_path: Path) -> None:
+    few = Wired(Settings(state=tmp_path / "few", _env_file=None))  # type: ignore[call-arg]
+    write_history(few, n_days=2)
+    registry = ModelRegistry(tmp_path / "models")
+
+    crowd = open_scorer(few, registry, similarities=None).background.transfer
+    for n in range(1, 1 + N_PEOPLE - MIN_CROWD):
+        few.store.record_consent(
+            Consent(
+                consent_id=f"back{n}", user_key=UserKey(f"{n:032x}"), at=NOW,
+                kind=ConsentKind.LEARN_FROM_ANSWERS, given=False, language="en", text_version="1",
+            )
+        )  # fmt: skip
+
+    assert crowd is not None
+    # Cheap things are liked most; what they are by kind is learned from 59 people's answers.
+    assert 0.1 < float(crowd.means.mean()) < 0.8
+    assert open_scorer(few, registry, similarities=None).background.transfer is None
 
 
 def test_the_same_store_and_seed_give_the_same_version(parts: Wired, tmp_path: Path) -> None:

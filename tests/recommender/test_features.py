@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from data.catalogue import ItemId
 from data.events import Impression, Reply, ReplyKind, SlateId, UserKey
 from index.matches import Hit, Query
+from recommender.crowd import Answers, category_transfer
 from recommender.features import (
     FEATURES,
     Background,
-    category_transfer,
+    answers_by_category,
     feature_matrix,
     logged_features,
 )
@@ -167,13 +168,33 @@ def test_who_likes_one_category_is_told_to_like_its_companion() -> None:
     loved = np.zeros_like(offered)
     loved[:100, [fruit, fish]] = 4.0
     loved[100:, [i for i in range(len(names)) if i not in (fruit, fish)]] = 4.0
-    crowd = Background(SHOP, transfer=category_transfer(loved, offered))
+    crowd = Background(SHOP, transfer=category_transfer(Answers(loved, 0 * loved, offered)))
     profile = fold_profile(ADA, impressions=[shown("item-00")], replies=[liked("item-00")], at=NOW)
 
-    taste = column("crowd_taste", profile, crowd)
+    taste = column("crowd_favour", profile, crowd)
 
     assert taste["item-02"] > 0 > taste["item-03"]  # a fish, a dairy
-    assert column("crowd_taste", UserProfile(user_key=ADA), crowd)["item-02"] == 0.0
+    assert column("crowd_favour", UserProfile(user_key=ADA), crowd)["item-02"] == 0.0
+
+
+def test_answers_are_counted_by_category_once_a_slate() -> None:
+    # item-00 and item-06 are fruit, item-02 is a fish; the pear is not sold here.
+    never = liked("item-02", ReplyKind.NEVER)
+    bought_elsewhere = liked("item-06", ReplyKind.PURCHASE)
+    profile = fold_profile(
+        ADA,
+        impressions=[shown("item-00", 3), shown("item-00", 1), shown("item-02"), shown("pear")],
+        replies=[liked("item-00"), liked("item-00", ReplyKind.PURCHASE), never, bought_elsewhere],
+        at=NOW,
+    )
+
+    answers = answers_by_category(profile, Background(SHOP))
+
+    names = sorted({item.category for item in SHOP})
+    fruit, fish = names.index("fruit"), names.index("fish")
+    assert [part[fruit] for part in answers] == [3.0, 0.0, 3.0]
+    assert [part[fish] for part in answers] == [0.0, 1.0, 1.0]
+    assert sum(part.sum() for part in answers) == 8.0
 
 
 def test_no_candidates_give_no_rows() -> None:

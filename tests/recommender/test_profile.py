@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -112,3 +113,19 @@ def test_impressions_of_today_and_the_latest_count() -> None:
 def test_the_order_of_events_does_not_matter(replies: list[Reply]) -> None:
     expected = fold_profile(ANN, replies=sorted(replies, key=lambda r: r.reply_id), at=NOON)
     assert fold_profile(ANN, replies=replies, at=NOON) == expected
+
+
+def test_an_item_disliked_and_never_wanted_again_is_disliked_once_a_slate() -> None:
+    answers = [
+        replace(reply(kind, "x", name=str(n)), slate_id=SlateId(slate))
+        for n, (kind, slate) in enumerate(
+            [(ReplyKind.DISLIKE, "s"), (ReplyKind.NEVER, "s"), (ReplyKind.DISLIKE, "t")]
+        )
+    ]
+    taken_back = reply(ReplyKind.UNDO, "", value="2")
+
+    both = fold_profile(ANN, replies=answers, at=NOON).history[ItemId("x")]
+    first = fold_profile(ANN, replies=[*answers, taken_back], at=NOON).history[ItemId("x")]
+
+    assert (both.n_disliked, both.n_liked, both.n_met) == (2, 0, 2)
+    assert (first.n_disliked, first.n_met) == (1, 1)
