@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from data.errors import ModelError
 from index.embedding import Kind, Progress, Vectors, join_windows, unit, windows
+from index.openvino_weights import BLOCK
 
 SHORT_TOKENS = 64
 PAD_SHORT = 8
@@ -29,6 +30,8 @@ a question of 20 tokens to 32 would cost an eighth of its time."""
 PAD_LONG = 16
 TOKENS_PER_BATCH = 1024
 """More falls out of a core's cache and is slower."""
+_FORM = 2
+"""Raise when `index.openvino_export` writes something else; older folders are then written anew."""
 BULK_FROM = 512
 """So many texts are worth the bulk form: a stream for each core instead of all cores on one."""
 
@@ -42,10 +45,10 @@ def _core() -> Any:
 
 @cache
 def platform_key() -> str:
-    """Say on what a check of the compiled form holds: OpenVINO's version, processor, precision."""
+    """Say on what a check of the compiled form holds: OpenVINO, processor, precision, our form."""
     import openvino
 
-    return f"{openvino.__version__}/{platform.machine()}/{precision()}"
+    return f"{openvino.__version__}/{platform.machine()}/{precision()}/{_FORM}"
 
 
 def precision() -> str:
@@ -198,9 +201,11 @@ class OpenVinoEmbedder:
         return self._words[ids].astype(np.float32), mask
 
     def _compile(self, settings: dict[str, str]) -> Any:
-        return _core().compile_model(
-            self._graph, "CPU", settings | {"INFERENCE_PRECISION_HINT": precision()}
-        )
+        always = {
+            "INFERENCE_PRECISION_HINT": precision(),
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": str(BLOCK),
+        }
+        return _core().compile_model(self._graph, "CPU", settings | always)
 
     def _request(self) -> Any:
         request = getattr(self._requests, "request", None)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from data.errors import ModelError
-from index import bundled_model
+from index import bundled_model, openvino_export
 from index.check_texts import varied_texts
 from index.embedding import Embedder, open_embedder
 from index.openvino_embedder import platform_key
@@ -63,6 +63,26 @@ def test_torch_steps_in_with_a_warning(
     assert "its vectors differ" in caplog.text
     cosines = embedder.embed(texts, kind="query") * bundled_embedder.embed(texts, kind="query")
     assert cosines.sum(axis=1).min() >= 0.999
+
+
+def test_a_narrow_form_that_differs_gives_way_to_the_wide_one(
+    tmp_path: Path, model_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino", reason="openvino has no build for this processor")
+    sizes: list[int] = []
+
+    def differs_at_first(_reference: object, _candidate: object) -> dict[str, float]:
+        sizes.append((next(tmp_path.glob(".compiling-*")) / "model.bin").stat().st_size)
+        return {"min_cosine": 0.99 if len(sizes) == 1 else 1.0, "top10_overlap": 1.0}
+
+    monkeypatch.setattr(openvino_export, "compare", differs_at_first)
+
+    refusal = openvino_export.compile_model(model_cache / bundled_model.NAME, tmp_path / "form")
+
+    assert refusal is None
+    narrow, wide = sizes
+    assert narrow < 0.8 * wide
+    assert (tmp_path / "form" / "model.bin").stat().st_size == wide
 
 
 def test_a_broken_compiled_folder_names_the_remedy(
