@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,8 @@ import pytest
 from data.errors import ModelError
 from index import bundled_model, openvino_export
 from index.check_texts import varied_texts
-from index.embedding import Embedder, open_embedder
-from index.openvino_embedder import platform_key
+from index.embedding import Embedder, Vectors, open_embedder
+from index.openvino_embedder import OpenVinoEmbedder, platform_key
 
 
 @pytest.fixture
@@ -83,6 +84,43 @@ def test_a_narrow_form_that_differs_gives_way_to_the_wide_one(
     narrow, wide = sizes
     assert narrow < 0.8 * wide
     assert (tmp_path / "form" / "model.bin").stat().st_size == wide
+
+
+def serving(cache: Path, model_cache: Path, bundled_embedder: Embedder) -> OpenVinoEmbedder:
+    """A compiled encoder of its own, whose folder may be broken."""
+    if "openvino" not in bundled_embedder.name:
+        pytest.skip("this processor serves with torch")
+    folder = cache / "form"
+    shutil.copytree(model_cache / "openvino" / bundled_embedder.fingerprint, folder)
+    return OpenVinoEmbedder(folder, name="form", fingerprint="form")
+
+
+def test_a_question_has_one_vector_however_often_and_from_wherever_it_is_asked(
+    tmp_path: Path, model_cache: Path, bundled_embedder: Embedder
+) -> None:
+    embedder = serving(tmp_path, model_cache, bundled_embedder)
+    questions = ["番茄配什么好？", "what goes with tomatoes?"]
+    together = embedder.embed(questions, kind="query")
+
+    def ask(number: int) -> Vectors:
+        return embedder.embed([questions[number % 2]], kind="query")[0]
+
+    with ThreadPoolExecutor(4) as pool:
+        asked = list(pool.map(ask, range(16)))
+
+    for number, vector in enumerate(asked):
+        assert float(vector @ together[number % 2]) > 0.9995
+
+
+def test_an_open_encoder_outlives_its_folder(
+    tmp_path: Path, model_cache: Path, bundled_embedder: Embedder
+) -> None:
+    embedder = serving(tmp_path, model_cache, bundled_embedder)
+    first = embedder.embed(["a pear"], kind="query")
+
+    shutil.rmtree(tmp_path / "form")
+
+    assert float((embedder.embed(["a pear"], kind="query") * first).sum()) > 0.9999
 
 
 def test_a_broken_compiled_folder_names_the_remedy(
