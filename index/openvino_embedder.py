@@ -34,7 +34,7 @@ PAD_LONG = 16
 FIXED_TOKENS = 24
 """A question up to this is padded to it and has a network of this one shape: a fifth sooner than
 one for all lengths, which prepares its layers anew for each length, and 45 MB more."""
-TOKENS_PER_BATCH = 1024
+TOKENS_PER_BATCH = 512
 """More falls out of a core's cache and is slower."""
 _LATENCY = {"PERFORMANCE_HINT": "LATENCY"}
 _FORM = 2
@@ -74,6 +74,7 @@ class OpenVinoEmbedder:
         name: str,
         fingerprint: str,
         progress: Progress | None = None,
+        graph: str = "model.xml",
     ) -> None:
         """Load the tokenizer and the network, at the same time.
 
@@ -87,7 +88,7 @@ class OpenVinoEmbedder:
         try:
             settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
             self._words: NDArray[np.float16] = np.load(folder / "words.npy", mmap_mode="r")
-            self._graph = folder / "model.xml"
+            self._graph = folder / graph
             self._network = self._compile(_LATENCY)
             self._tokenizer = loader.result()
         except (OSError, ValueError, RuntimeError) as error:

@@ -1,8 +1,8 @@
 """Give an OpenVINO graph its dense layers in the 4 bits that their weights already lie on.
 
 OpenVINO then also rounds what such a layer reads to 8 bits, in the same blocks. On a processor
-without a matrix unit that makes a short question a fifth sooner. It costs agreement, most of all in
-the projections of the attention, which therefore stay as they are: `docs/matching.md` has both.
+without a matrix unit that makes a question sooner. It costs agreement, least in the layers that write
+into the residual stream, so only these are narrow: `docs/matching.md` has both for every choice.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 BLOCK = 32
 """Weights to one scale, along the inputs; as the bundled model packs them."""
 _LOWEST, _HIGHEST = -8, 7
-_KEPT = "attention.self"
+_NARROW = ".output.dense"
+"""In the names of a BERT's layers: the output of the attention and of the feed-forward part."""
 
 
 def narrow(graph: Any) -> int:
@@ -29,7 +30,7 @@ def narrow(graph: Any) -> int:
     """
     n_layers = 0
     for node in graph.get_ordered_ops():
-        if node.get_type_name() != "MatMul" or _KEPT in node.get_friendly_name():
+        if node.get_type_name() != "MatMul" or _NARROW not in node.get_friendly_name():
             continue
         weights = _constant(node.input_value(1).get_node())
         found = None if weights is None else on_grid(weights)

@@ -46,7 +46,7 @@ def test_weights_between_the_steps_are_left_alone() -> None:
     assert on_grid(rng.normal(size=(4, 2 * BLOCK)).astype(np.float32)) is None
 
 
-def graph_of(weights: np.ndarray, name: str = "layer/output") -> object:
+def graph_of(weights: np.ndarray, name: str = "encoder.layer.0.output.dense/MatMul") -> object:
     from openvino import opset13
 
     words = opset13.parameter([-1, weights.shape[1]], np.float32, name="words")
@@ -76,8 +76,9 @@ def test_a_narrowed_layer_gives_what_it_gave() -> None:
     assert openvino.Type.i4 in kinds
 
 
-def test_the_projections_of_the_attention_stay_wide() -> None:
-    graph = graph_of(on_the_grid(), name="encoder.layer.0.attention.self.query/MatMul")
+@pytest.mark.parametrize("layer", ["attention.self.query.dense", "intermediate.dense"])
+def test_layers_whose_rounding_moves_neighbours_stay_wide(layer: str) -> None:
+    graph = graph_of(on_the_grid(), name=f"encoder.layer.0.{layer}/MatMul")
 
     assert narrow(graph) == 0
 
