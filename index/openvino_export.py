@@ -11,15 +11,15 @@ import shutil
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from index.check_texts import varied_texts
-from index.embedding import Embedder, Progress, Vectors
+from index.embedding import Kind, Progress, Vectors
 from index.openvino_embedder import OpenVinoEmbedder, platform_key
 from index.openvino_weights import narrow
 from index.sentence_embedder import SentenceEmbedder
@@ -76,13 +76,13 @@ def _compile_and_check(
     if refusal:
         return refusal, {}
     try:
-        _write_rest(reference, folder, target)
-        checked = {"model": _Checked.of(_converted(reference.model), target, "model", reference)}
+        checked = {"model": _checked(wide_form(reference, folder, target), reference)}
         tell("compiling the model", 1, 3)
         # From the file, whose weights have 16 bits by now: a mixed graph would be written in 32.
         slim = openvino.Core().read_model(target / "model.xml")
         if narrow(slim):
-            checked["narrow"] = _Checked.of(slim, target, "narrow", reference)
+            openvino.save_model(slim, target / "narrow.xml", compress_to_fp16=True)
+            checked["narrow"] = _checked(opened(target, "narrow.xml"), reference)
         tell("compiling the model", 2, 3)
         best = _best(checked)
         for suffix in (".xml", ".bin"):
@@ -95,22 +95,18 @@ def _compile_and_check(
     return checked[best].refusal, checked[best].figures
 
 
+class Embeds(Protocol):
+    """What can be timed."""
+
+    def embed(self, texts: Sequence[str], *, kind: Kind) -> Vectors: ...
+
+
 @dataclass(frozen=True)
 class _Checked:
     """One form of the network, written and compared."""
 
     embedder: OpenVinoEmbedder
     figures: dict[str, float]
-
-    @classmethod
-    def of(cls, graph: Any, target: Path, name: str, reference: SentenceEmbedder) -> _Checked:
-        import openvino
-
-        openvino.save_model(graph, target / f"{name}.xml", compress_to_fp16=True)
-        embedder = OpenVinoEmbedder(
-            target, name="candidate", fingerprint="candidate", graph=f"{name}.xml"
-        )
-        return cls(embedder, compare(reference, embedder))
 
     @property
     def refusal(self) -> str | None:
@@ -123,6 +119,10 @@ class _Checked:
         )
 
 
+def _checked(embedder: OpenVinoEmbedder, reference: SentenceEmbedder) -> _Checked:
+    return _Checked(embedder, compare(reference, embedder))
+
+
 def _best(checked: Mapping[str, _Checked]) -> str:
     """Name the narrow form where it agrees and is sooner, which depends on the processor."""
     slim, wide = checked.get("narrow"), checked["model"]
@@ -132,7 +132,7 @@ def _best(checked: Mapping[str, _Checked]) -> str:
 
 
 def is_sooner(
-    one: Embedder, other: Embedder, *, clock: Callable[[], float] = time.perf_counter
+    one: Embeds, other: Embeds, *, clock: Callable[[], float] = time.perf_counter
 ) -> bool:
     """Compare times over a question, a lesson and a handful of products, in turns; medians."""
     texts = varied_texts(N_CHECK_TEXTS)
@@ -198,9 +198,12 @@ def _converted(model: Any) -> Any:
         return openvino.convert_model(_traceable(model), example_input=example, input=shapes)
 
 
-def _write_rest(reference: SentenceEmbedder, folder: Path, target: Path) -> None:
-    """Write the word table, the tokenizer and the settings."""
+def wide_form(reference: SentenceEmbedder, folder: Path, target: Path) -> OpenVinoEmbedder:
+    """Write the network in 16 bits, the word table, the tokenizer and the settings; open them."""
+    import openvino
+
     model = reference.model
+    openvino.save_model(_converted(model), target / "model.xml", compress_to_fp16=True)
     table = model[0].auto_model.get_input_embeddings().weight.detach().numpy()
     np.save(target / "words.npy", table.astype(np.float16))
     model.tokenizer.backend_tokenizer.save(str(target / "tokenizer.json"), pretty=False)
@@ -214,6 +217,12 @@ def _write_rest(reference: SentenceEmbedder, folder: Path, target: Path) -> None
     (target / "settings.json").write_text(
         json.dumps(settings, indent=2, ensure_ascii=False), encoding="utf-8"
     )
+    return opened(target, "model.xml")
+
+
+def opened(folder: Path, graph: str) -> OpenVinoEmbedder:
+    """Open one form of the network that lies in a folder of `wide_form`."""
+    return OpenVinoEmbedder(folder, name="candidate", fingerprint="candidate", graph=graph)
 
 
 def _traceable(model: Any) -> Any:

@@ -7,6 +7,7 @@ into the residual stream, so only these are narrow: `docs/matching.md` has both 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,22 +16,24 @@ from numpy.typing import NDArray
 BLOCK = 32
 """Weights to one scale, along the inputs; as the bundled model packs them."""
 _LOWEST, _HIGHEST = -8, 7
-_NARROW = ".output.dense"
+_LAYERS = (".output.dense",)
 """In the names of a BERT's layers: the output of the attention and of the feed-forward part."""
 
 
-def narrow(graph: Any) -> int:
+def narrow(graph: Any, *, layers: Sequence[str] = _LAYERS) -> int:
     """Replace weights on a 4-bit grid in place; their values stay the same.
 
     Args:
         graph: An `openvino.Model` with weights of 32 or 16 bits.
+        layers: Parts of names; the others are left alone.
 
     Returns:
         How many layers were replaced: 0 for a model that was never packed in 4 bits.
     """
     n_layers = 0
     for node in graph.get_ordered_ops():
-        if node.get_type_name() != "MatMul" or _NARROW not in node.get_friendly_name():
+        name = node.get_friendly_name()
+        if node.get_type_name() != "MatMul" or not any(layer in name for layer in layers):
             continue
         weights = _constant(node.input_value(1).get_node())
         found = None if weights is None else on_grid(weights)

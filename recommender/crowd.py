@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,10 @@ class Answers(NamedTuple):
     @property
     def silent(self) -> Floats:
         return np.maximum(self.shown - self.liked - self.disliked, 0.0)
+
+    def of(self, people: npt.NDArray[Any]) -> Answers:
+        """Those of some of the people, by number or by a mask."""
+        return Answers(self.liked[people], self.disliked[people], self.shown[people])
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,7 @@ def category_transfer(answers: Answers) -> CrowdTaste:
     totals = answers.shown.sum(axis=1)
     most = np.argsort(-totals, kind="stable")[:_MOST_PEOPLE]
     most = most[totals[most] > 0]
-    answers = Answers(*(part[most] for part in answers))
+    answers = answers.of(most)
     fitted = [_fitted(answers, n_kinds) for n_kinds in _N_KINDS]
     return max(fitted, key=lambda pair: pair[1])[0]
 

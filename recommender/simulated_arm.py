@@ -179,8 +179,7 @@ class Arm:
     def _transfer(self) -> CrowdTaste | None:
         if self.n_slates == 0:
             return None
-        agreed = self.population.consents
-        return category_transfer(Answers(*(part[agreed] for part in self.answers)))
+        return category_transfer(self.answers.of(self.population.consents))
 
     def _serve(
         self, recommender: Recommender, user: int, round_: int, at: datetime

@@ -23,14 +23,20 @@ from bot.person_figures import describe_profile, profile_figures
 from bot.settings import Settings
 from bot.wiring import Wired, read_catalogue
 from data.errors import InvalidInput, ModelError
-from data.events import Consent, ConsentKind, Stage, UserKey
+from data.events import Consent, ConsentKind, Reply, ReplyKind, Stage, UserKey
 from data.model_registry import ModelRegistry, ModelStatus
+from recommender.crowd import CrowdTaste
 from tests.bot.learned_world import N_DAYS, N_PEOPLE, NOW, START, write_history
+
+
+def opened(state: Path) -> Wired:
+    # The settings' library takes _env_file besides the fields, which mypy does not know.
+    return Wired(Settings(state=state, _env_file=None))  # type: ignore[call-arg]
 
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Wired:
-    wired = Wired(Settings(state=tmp_path_factory.mktemp("state"), _env_file=None))  # type: ignore[call-arg]
+    wired = opened(tmp_path_factory.mktemp("state"))
     write_history(wired)
     return wired
 
@@ -56,24 +62,42 @@ def test_a_model_goes_from_training_to_service_and_back(parts: Wired, tmp_path: 
         registry.rollback(at=NOW)
 
 
-def test_the_crowd_is_read_from_those_who_agreed(tmp_path: Path) -> None:
-    few = Wired(Settings(state=tmp_path / "few", _env_file=None))  # type: ignore[call-arg]
-    write_history(few, n_days=2)
+def consent(user: str, *, given: bool) -> Consent:
+    return Consent(
+        consent_id=f"{user}:{given}:again", user_key=UserKey(user), at=NOW,
+        kind=ConsentKind.LEARN_FROM_ANSWERS, given=given, language="en", text_version="1",
+    )  # fmt: skip
+
+
+def test_the_crowd_is_read_from_those_who_agreed_and_from_nobody_else(tmp_path: Path) -> None:
+    wired = opened(tmp_path / "state")
+    write_history(wired, n_days=2)
     registry = ModelRegistry(tmp_path / "models")
+    silent, talker = f"{0:032x}", f"{1:032x}"  # the first agreed to nothing
 
-    crowd = open_scorer(few, registry, similarities=None).background.transfer
+    def crowd_after_dislikes(user: str) -> CrowdTaste | None:
+        for impression in wired.store.impressions(user_key=UserKey(user)):
+            wired.store.record_reply(
+                Reply(
+                    reply_id=f"{user}:{impression.slate_id}:{impression.item_id}", at=NOW,
+                    user_key=UserKey(user), kind=ReplyKind.DISLIKE,
+                    slate_id=impression.slate_id, item_id=impression.item_id,
+                )
+            )  # fmt: skip
+        return open_scorer(wired, registry, similarities=None).background.transfer
+
+    before = open_scorer(wired, registry, similarities=None).background.transfer
+    unheard, heard = crowd_after_dislikes(silent), crowd_after_dislikes(talker)
     for n in range(1, 1 + N_PEOPLE - MIN_CROWD):
-        few.store.record_consent(
-            Consent(
-                consent_id=f"back{n}", user_key=UserKey(f"{n:032x}"), at=NOW,
-                kind=ConsentKind.LEARN_FROM_ANSWERS, given=False, language="en", text_version="1",
-            )
-        )  # fmt: skip
+        wired.store.record_consent(consent(f"{n:032x}", given=False))
 
-    assert crowd is not None
-    # Cheap things are liked most; what they are by kind is learned from 59 people's answers.
-    assert 0.1 < float(crowd.means.mean()) < 0.8
-    assert open_scorer(few, registry, similarities=None).background.transfer is None
+    assert before is not None
+    assert unheard is not None
+    assert heard is not None
+    assert (before.dislike_rates == unheard.dislike_rates).all()
+    assert heard.dislike_rates.mean() > unheard.dislike_rates.mean()
+    # Of 60 people 49 are left, too few to tell kinds.
+    assert open_scorer(wired, registry, similarities=None).background.transfer is None
 
 
 def test_the_same_store_and_seed_give_the_same_version(parts: Wired, tmp_path: Path) -> None:
@@ -162,7 +186,7 @@ def test_a_policy_is_compared_with_what_was_served(parts: Wired, tmp_path: Path)
 
 
 def test_the_model_in_force_is_judged_by_what_it_served(tmp_path: Path) -> None:
-    wired = Wired(Settings(state=tmp_path / "state", _env_file=None))  # type: ignore[call-arg]
+    wired = opened(tmp_path / "state")
     write_history(wired)
     registry = ModelRegistry(tmp_path / "models")
     row, _ = train_from_store(wired, registry, seed=3, at=NOW)
@@ -191,7 +215,7 @@ def test_the_model_in_force_is_judged_by_what_it_served(tmp_path: Path) -> None:
 
 
 def test_too_little_to_learn_from_says_how_much_there_is(tmp_path: Path) -> None:
-    wired = Wired(Settings(state=tmp_path / "state", _env_file=None))  # type: ignore[call-arg]
+    wired = opened(tmp_path / "state")
 
     with pytest.raises(TooLittleToLearn, match="needs at least 500 and 50") as caught:
         train_from_store(wired, ModelRegistry(tmp_path / "models"), seed=0, at=NOW)

@@ -108,8 +108,8 @@ def test_the_form_that_answers_sooner_is_known_after_its_first_calls() -> None:
     now = [0.0]
     quick, slow = Timed(0.004, now, slow_start=9.0), Timed(0.005, now)
 
-    assert openvino_export.is_sooner(quick, slow, clock=lambda: now[0])  # type: ignore[arg-type]
-    assert not openvino_export.is_sooner(slow, quick, clock=lambda: now[0])  # type: ignore[arg-type]
+    assert openvino_export.is_sooner(quick, slow, clock=lambda: now[0])
+    assert not openvino_export.is_sooner(slow, quick, clock=lambda: now[0])
 
 
 def serving(cache: Path, model_cache: Path, bundled_embedder: Embedder) -> OpenVinoEmbedder:

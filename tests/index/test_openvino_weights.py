@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -46,7 +48,7 @@ def test_weights_between_the_steps_are_left_alone() -> None:
     assert on_grid(rng.normal(size=(4, 2 * BLOCK)).astype(np.float32)) is None
 
 
-def graph_of(weights: np.ndarray, name: str = "encoder.layer.0.output.dense/MatMul") -> object:
+def graph_of(weights: np.ndarray, name: str = "encoder.layer.0.output.dense/MatMul") -> Any:
     from openvino import opset13
 
     words = opset13.parameter([-1, weights.shape[1]], np.float32, name="words")
@@ -72,7 +74,7 @@ def test_a_narrowed_layer_gives_what_it_gave() -> None:
     exactly = {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0"}
     compiled = openvino.Core().compile_model(graph, "CPU", exactly)
     assert compiled([words])[0] == pytest.approx(words @ weights.T, abs=1e-4)
-    kinds = {node.get_element_type() for node in graph.get_ordered_ops()}  # type: ignore[attr-defined]
+    kinds = {node.get_element_type() for node in graph.get_ordered_ops()}
     assert openvino.Type.i4 in kinds
 
 
