@@ -271,13 +271,14 @@ def build_engine(
 ) -> Engine:
     """Join what one snapshot needs; without an encoder words and food knowledge remain."""
     table = CatalogueTable(catalogue)
+    knowledge = KnowledgeIndex(catalogue, embedder)
+    # Titles are found by their words then; hashed grams add nothing and cost nothing.
+    finder = LessonFinder(catalogue.lessons, embedder or HashingEmbedder())
+    # Here and not in a first answer, which holds the store's only writer.
+    knowledge.get_ready()
+    finder.get_ready()
     matcher = SteadyMatcher(
-        HybridMatcher(
-            catalogue=catalogue,
-            index=loaded,
-            embedder=embedder,
-            knowledge=KnowledgeIndex(catalogue, embedder),
-        ),
+        HybridMatcher(catalogue=catalogue, index=loaded, embedder=embedder, knowledge=knowledge),
         catalogue,
         popularity,
     )
@@ -292,7 +293,6 @@ def build_engine(
         table=table,
         matcher=matcher,
         recommender=recommender,
-        # Titles are found by their words then; hashed grams add nothing and cost nothing.
-        lesson_finder=LessonFinder(catalogue.lessons, embedder or HashingEmbedder()),
+        lesson_finder=finder,
         model_name=embedder.name if embedder is not None else NO_ENCODER,
     )

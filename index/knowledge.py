@@ -147,6 +147,10 @@ class KnowledgeIndex:
             None if self.embedder is None or not load_topics() else SubjectSense.of(self.embedder)
         )
 
+    def get_ready(self) -> None:
+        """Embed the subjects now: in somebody's first answer it would take seconds."""
+        _ = self._sense
+
     def read(
         self, title: str, text: str, pieces: Sequence[str], vectors: np.ndarray | None
     ) -> Reading:

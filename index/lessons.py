@@ -45,6 +45,10 @@ class LessonFinder:
     def _words(self) -> list[frozenset[str]]:
         return [_content(f"{lesson.title} {lesson.course}") for lesson in self.lessons]
 
+    def get_ready(self) -> None:
+        """Embed the titles now rather than in somebody's first answer."""
+        _ = self._titles
+
     def find(self, text: str, *, top_k: int = 5) -> list[FoundLesson]:
         """Give the most likely lessons, best first; empty when none is possible."""
         wanted = normalised(text).strip(" \"'“”《》「」。.!！?？")

@@ -31,7 +31,7 @@ from data.memory_store import InMemoryEventStore
 from data.samples import sample_path
 from data.store import EventStore
 from index import catalogue_index
-from index.embedding import Embedder, HashingEmbedder, open_embedder
+from index.embedding import Embedder, HashingEmbedder, Kind, Vectors, open_embedder
 from index.snapshot import SnapshotFolder
 from tests import overheard
 
@@ -102,6 +102,18 @@ def bundled() -> Embedder:
 def understander() -> Interpreter:
     """The real understanding, on the bundled model."""
     return Understander(bundled())
+
+
+class CountingEmbedder(HashingEmbedder):
+    """A hashing embedder that remembers what it was asked."""
+
+    def __init__(self, *, dim: int = 256) -> None:
+        super().__init__(dim=dim)
+        self.asked: list[str] = []
+
+    def embed(self, texts: Sequence[str], *, kind: Kind) -> Vectors:
+        self.asked.extend(texts)
+        return super().embed(texts, kind=kind)
 
 
 _ENGINES: dict[tuple[str, str, tuple[Lesson, ...]], Engine] = {}

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from bot.engine import Engine
@@ -13,9 +11,9 @@ from bot.messages import Command, FileMessage
 from data.catalogue import Catalogue, Item, Lesson, LessonId
 from data.events import CreatorRule, RuleKind
 from data.store import EventStore
-from index.embedding import HashingEmbedder, Kind
 from tests.fakes import (
     NOON,
+    CountingEmbedder,
     Person,
     build_conversation,
     engine_over,
@@ -347,16 +345,6 @@ def test_a_pin_does_not_change_the_score_of_an_item_that_is_shown_anyway() -> No
     assert eve.text.splitlines()[1].split(" · ")[0] == before
 
 
-class CountingEmbedder(HashingEmbedder):
-    """Counts the texts that it embeds."""
-
-    n_texts = 0
-
-    def embed(self, texts: Sequence[str], *, kind: Kind) -> np.ndarray:
-        self.n_texts += len(texts)
-        return super().embed(texts, kind=kind)
-
-
 @pytest.mark.parametrize("is_file", [False, True])
 def test_a_text_is_read_before_anything_is_locked(is_file: bool) -> None:
     embedder = CountingEmbedder(dim=64)
@@ -371,8 +359,8 @@ def test_a_text_is_read_before_anything_is_locked(is_file: bool) -> None:
     )
 
     eve.conversation.prepare(incoming)
-    n_ahead = embedder.n_texts
+    n_ahead = len(embedder.asked)
     eve.sends(incoming)
 
     assert "Pairing preview: A ripe tomato" in eve.text
-    assert embedder.n_texts == n_ahead
+    assert len(embedder.asked) == n_ahead

@@ -11,7 +11,8 @@ from bot.settings import Settings
 from bot.wiring import EngineRoom, Wired, imported_path, read_catalogue
 from data.errors import InvalidInput
 from index import catalogue_index
-from tests.fakes import hashing
+from index.matches import Query
+from tests.fakes import CountingEmbedder, hashing
 
 
 def write_items(path: Path, *names: str) -> Path:
@@ -67,3 +68,16 @@ def test_a_newly_published_index_is_picked_up_and_a_broken_one_is_not(tmp_path: 
     broken = next(p for p in snapshot.path.iterdir() if p.name != "manifest.json")
     broken.write_bytes(b"broken")
     assert len(room.current().catalogue) == 3
+
+
+def test_a_first_answer_embeds_what_was_asked_and_nothing_else(tmp_path: Path) -> None:
+    parts = wired_over(tmp_path, "Tomato", "Pear")
+    embedder = parts.__dict__["embedder"] = CountingEmbedder()
+    engine = parts.engines.current()
+    embedder.asked.clear()
+
+    engine.lesson_finder.find("tomato soup")
+    query = Query(text="A soup of ripe tomatoes.", title="Tomato soup")
+    engine.matcher.match(query, eligible=None, top_k=1)
+
+    assert set(embedder.asked) <= {"tomato soup", "Tomato soup", "A soup of ripe tomatoes."}

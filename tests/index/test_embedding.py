@@ -3,7 +3,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +13,8 @@ from hypothesis import strategies as st
 from data.errors import ModelError
 from index import model_folder
 from index.cached_embedder import CachedEmbedder
-from index.embedding import Embedder, HashingEmbedder, Kind, Vectors, open_embedder, windows
-
-
-class CountingEmbedder(HashingEmbedder):
-    """A hashing embedder that remembers what it was asked."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: list[str] = []
-
-    def embed(self, texts: Sequence[str], *, kind: Kind) -> Vectors:
-        self.asked.extend(texts)
-        return super().embed(texts, kind=kind)
+from index.embedding import Embedder, HashingEmbedder, Vectors, open_embedder, windows
+from tests.fakes import CountingEmbedder
 
 
 @pytest.fixture(params=["hashing", "cached", "bundled"])
