@@ -22,23 +22,19 @@ from numpy.typing import NDArray
 
 from data.errors import ModelError
 from index.embedding import Kind, Progress, Vectors, join_windows, unit, windows
-from index.openvino_weights import BLOCK
 
 logger = logging.getLogger(__name__)
 
 SHORT_TOKENS = 64
 PAD_SHORT = 8
-"""OpenVINO builds a kernel for each new length, so single queries are padded and few occur; padding
-a question of 20 tokens to 32 would cost an eighth of its time."""
+"""OpenVINO builds a kernel for each new length, so single texts are padded and few lengths occur."""
 PAD_LONG = 16
 FIXED_TOKENS = 24
-"""A question up to this is padded to it and has a network of this one shape: a fifth sooner than
+"""A question up to this is padded to it and has a network of this one shape: an eighth sooner than
 one for all lengths, which prepares its layers anew for each length, and 45 MB more."""
-TOKENS_PER_BATCH = 512
+TOKENS_PER_BATCH = 1024
 """More falls out of a core's cache and is slower."""
 _LATENCY = {"PERFORMANCE_HINT": "LATENCY"}
-_FORM = 2
-"""Raise when `index.openvino_export` writes something else; older folders are then written anew."""
 BULK_FROM = 512
 """So many texts are worth the bulk form: a stream for each core instead of all cores on one."""
 
@@ -52,10 +48,10 @@ def _core() -> Any:
 
 @cache
 def platform_key() -> str:
-    """Say on what a check of the compiled form holds: OpenVINO, processor, precision, our form."""
+    """Say on what a check of the compiled form holds: OpenVINO's version, processor, precision."""
     import openvino
 
-    return f"{openvino.__version__}/{platform.machine()}/{precision()}/{_FORM}"
+    return f"{openvino.__version__}/{platform.machine()}/{precision()}"
 
 
 def precision() -> str:
@@ -74,7 +70,6 @@ class OpenVinoEmbedder:
         name: str,
         fingerprint: str,
         progress: Progress | None = None,
-        graph: str = "model.xml",
     ) -> None:
         """Load the tokenizer and the network, at the same time.
 
@@ -88,7 +83,7 @@ class OpenVinoEmbedder:
         try:
             settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
             self._words: NDArray[np.float16] = np.load(folder / "words.npy", mmap_mode="r")
-            self._graph = folder / graph
+            self._graph = folder / "model.xml"
             self._network = self._compile(_LATENCY)
             self._tokenizer = loader.result()
         except (OSError, ValueError, RuntimeError) as error:
@@ -228,15 +223,13 @@ class OpenVinoEmbedder:
 
     def _compile(self, settings: dict[str, str], *, n_tokens: int | None = None) -> Any:
         """Compile for any texts, or for one text of so many tokens."""
-        always = {
-            "INFERENCE_PRECISION_HINT": precision(),
-            "DYNAMIC_QUANTIZATION_GROUP_SIZE": str(BLOCK),
-        }
         graph: Any = self._graph
         if n_tokens is not None:
             graph = _core().read_model(self._graph)
             graph.reshape({0: [1, n_tokens, self._words.shape[1]], 1: [1, n_tokens]})
-        return _core().compile_model(graph, "CPU", settings | always)
+        return _core().compile_model(
+            graph, "CPU", settings | {"INFERENCE_PRECISION_HINT": precision()}
+        )
 
     def _request(self, network: Any) -> Any:
         """Give this thread's own request: one cannot be used by two at a time."""

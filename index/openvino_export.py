@@ -9,19 +9,15 @@ import json
 import logging
 import shutil
 import tempfile
-import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from index.check_texts import varied_texts
-from index.embedding import Kind, Progress, Vectors
+from index.embedding import Progress, Vectors
 from index.openvino_embedder import OpenVinoEmbedder, platform_key
-from index.openvino_weights import narrow
 from index.sentence_embedder import SentenceEmbedder
 
 logger = logging.getLogger(__name__)
@@ -30,7 +26,6 @@ MIN_COSINE = 0.999
 MIN_OVERLAP = 0.98
 N_CHECK_TEXTS = 60
 N_CHECK_QUERIES = 40
-N_TIMINGS = 12
 
 
 def compile_model(folder: Path, compiled: Path, progress: Progress | None = None) -> str | None:
@@ -67,8 +62,6 @@ def compile_model(folder: Path, compiled: Path, progress: Progress | None = None
 def _compile_and_check(
     folder: Path, target: Path, progress: Progress | None
 ) -> tuple[str | None, dict[str, float]]:
-    import openvino
-
     tell = progress or (lambda _what, _done, _total: None)
     tell("compiling the model", 0, 3)
     reference = SentenceEmbedder(str(folder), device="cpu")
@@ -76,76 +69,20 @@ def _compile_and_check(
     if refusal:
         return refusal, {}
     try:
-        checked = {"model": _checked(wide_form(reference, folder, target), reference)}
+        _export(reference, folder, target)
         tell("compiling the model", 1, 3)
-        # From the file, whose weights have 16 bits by now: a mixed graph would be written in 32.
-        slim = openvino.Core().read_model(target / "model.xml")
-        if narrow(slim):
-            openvino.save_model(slim, target / "narrow.xml", compress_to_fp16=True)
-            checked["narrow"] = _checked(opened(target, "narrow.xml"), reference)
-        tell("compiling the model", 2, 3)
-        best = _best(checked)
-        for suffix in (".xml", ".bin"):
-            (target / best).with_suffix(suffix).replace(target / f"model{suffix}")
-            (target / "narrow").with_suffix(suffix).unlink(missing_ok=True)
+        candidate = OpenVinoEmbedder(target, name="candidate", fingerprint="candidate")
+        figures = compare(reference, candidate)
     except Exception as error:
         logger.debug("export failed", exc_info=True)
         return f"the export failed ({type(error).__name__}: {error})", {}
     tell("compiling the model", 3, 3)
-    return checked[best].refusal, checked[best].figures
-
-
-class Embeds(Protocol):
-    """What can be timed."""
-
-    def embed(self, texts: Sequence[str], *, kind: Kind) -> Vectors: ...
-
-
-@dataclass(frozen=True)
-class _Checked:
-    """One form of the network, written and compared."""
-
-    embedder: OpenVinoEmbedder
-    figures: dict[str, float]
-
-    @property
-    def refusal(self) -> str | None:
-        cosine, overlap = self.figures["min_cosine"], self.figures["top10_overlap"]
-        if cosine >= MIN_COSINE and overlap >= MIN_OVERLAP:
-            return None
-        return (
-            f"its vectors differ: cosine {cosine:.5f} (at least {MIN_COSINE}), "
-            f"top-10 overlap {overlap:.3f} (at least {MIN_OVERLAP})"
+    if figures["min_cosine"] < MIN_COSINE or figures["top10_overlap"] < MIN_OVERLAP:
+        refusal = (
+            f"its vectors differ: cosine {figures['min_cosine']:.5f} (at least {MIN_COSINE}), "
+            f"top-10 overlap {figures['top10_overlap']:.3f} (at least {MIN_OVERLAP})"
         )
-
-
-def _checked(embedder: OpenVinoEmbedder, reference: SentenceEmbedder) -> _Checked:
-    return _Checked(embedder, compare(reference, embedder))
-
-
-def _best(checked: Mapping[str, _Checked]) -> str:
-    """Name the narrow form where it agrees and is sooner, which depends on the processor."""
-    slim, wide = checked.get("narrow"), checked["model"]
-    if slim is None or slim.refusal is not None:
-        return "model"
-    return "narrow" if wide.refusal or is_sooner(slim.embedder, wide.embedder) else "model"
-
-
-def is_sooner(
-    one: Embeds, other: Embeds, *, clock: Callable[[], float] = time.perf_counter
-) -> bool:
-    """Compare times over a question, a lesson and a handful of products, in turns; medians."""
-    texts = varied_texts(N_CHECK_TEXTS)
-    calls = (texts[:1], texts[-1:], texts[16:48])
-    taken = np.zeros((2, len(calls), N_TIMINGS))
-    for turn in range(N_TIMINGS):
-        for number, call in enumerate(calls):
-            for which, embedder in enumerate((one, other)):
-                begin = clock()
-                embedder.embed(call, kind="passage")
-                taken[which, number, turn] = clock() - begin
-    medians = np.median(taken[:, :, 1:], axis=2)  # the first of each builds kernels
-    return bool(np.log(medians[0] / medians[1]).sum() < 0)
+    return refusal, figures
 
 
 def compare(reference: SentenceEmbedder, candidate: OpenVinoEmbedder) -> dict[str, float]:
@@ -179,12 +116,17 @@ def _unsupported(model: Any) -> str | None:
     return None
 
 
-def _converted(model: Any) -> Any:
-    """Give the encoder without its word table as a graph of word vectors and mask."""
+def _export(reference: SentenceEmbedder, folder: Path, target: Path) -> None:
     import openvino
     import torch
 
-    hidden = model[0].auto_model.get_input_embeddings().weight.shape[1]
+    model = reference.model
+    transformer = model[0].auto_model
+    table = transformer.get_input_embeddings().weight.detach().numpy()
+    words = table.astype(np.float16)
+    np.save(target / "words.npy", words)
+    network = _traceable(model)
+    hidden = table.shape[1]
     example = {
         "inputs_embeds": torch.randn(2, 7, hidden),
         "attention_mask": torch.ones(2, 7, dtype=torch.int64),
@@ -195,17 +137,8 @@ def _converted(model: Any) -> Any:
     ]
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        return openvino.convert_model(_traceable(model), example_input=example, input=shapes)
-
-
-def wide_form(reference: SentenceEmbedder, folder: Path, target: Path) -> OpenVinoEmbedder:
-    """Write the network in 16 bits, the word table, the tokenizer and the settings; open them."""
-    import openvino
-
-    model = reference.model
-    openvino.save_model(_converted(model), target / "model.xml", compress_to_fp16=True)
-    table = model[0].auto_model.get_input_embeddings().weight.detach().numpy()
-    np.save(target / "words.npy", table.astype(np.float16))
+        converted = openvino.convert_model(network, example_input=example, input=shapes)
+    openvino.save_model(converted, target / "model.xml", compress_to_fp16=True)
     model.tokenizer.backend_tokenizer.save(str(target / "tokenizer.json"), pretty=False)
     settings = {
         "prompts": {kind: reference.prompt(kind) for kind in ("query", "passage")},
@@ -217,12 +150,6 @@ def wide_form(reference: SentenceEmbedder, folder: Path, target: Path) -> OpenVi
     (target / "settings.json").write_text(
         json.dumps(settings, indent=2, ensure_ascii=False), encoding="utf-8"
     )
-    return opened(target, "model.xml")
-
-
-def opened(folder: Path, graph: str) -> OpenVinoEmbedder:
-    """Open one form of the network that lies in a folder of `wide_form`."""
-    return OpenVinoEmbedder(folder, name="candidate", fingerprint="candidate", graph=graph)
 
 
 def _traceable(model: Any) -> Any:

@@ -3,18 +3,15 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from data.errors import ModelError
-from index import bundled_model, openvino_export
+from index import bundled_model
 from index.check_texts import varied_texts
-from index.embedding import Embedder, Kind, Vectors, open_embedder
+from index.embedding import Embedder, Vectors, open_embedder
 from index.openvino_embedder import OpenVinoEmbedder, platform_key
 
 
@@ -67,49 +64,6 @@ def test_torch_steps_in_with_a_warning(
     assert "its vectors differ" in caplog.text
     cosines = embedder.embed(texts, kind="query") * bundled_embedder.embed(texts, kind="query")
     assert cosines.sum(axis=1).min() >= 0.999
-
-
-def test_a_narrow_form_that_differs_gives_way_to_the_wide_one(
-    tmp_path: Path, model_cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("openvino", reason="openvino has no build for this processor")
-    sizes: list[int] = []
-
-    def narrow_differs(_reference: object, _candidate: object) -> dict[str, float]:
-        sizes.extend(path.stat().st_size for path in tmp_path.glob(".compiling-*/model.bin"))
-        return {"min_cosine": 1.0 if len(sizes) == 1 else 0.99, "top10_overlap": 1.0}
-
-    monkeypatch.setattr(openvino_export, "compare", narrow_differs)
-
-    refusal = openvino_export.compile_model(model_cache / bundled_model.NAME, tmp_path / "form")
-
-    assert refusal is None
-    assert len(sizes) == 2
-    assert (tmp_path / "form" / "model.bin").stat().st_size == sizes[0]
-    assert not list((tmp_path / "form").glob("narrow*"))
-
-
-@dataclass
-class Timed:
-    """Takes so long for a text, on a clock that only it moves."""
-
-    seconds: float
-    now: list[float]
-    slow_start: float = 0.0
-    n_calls: int = 0
-
-    def embed(self, texts: Sequence[str], *, kind: Kind) -> Vectors:
-        self.n_calls += 1
-        self.now[0] += self.seconds * len(texts) + (self.slow_start if self.n_calls <= 3 else 0)
-        return np.zeros((len(texts), 1), dtype=np.float32)
-
-
-def test_the_form_that_answers_sooner_is_known_after_its_first_calls() -> None:
-    now = [0.0]
-    quick, slow = Timed(0.004, now, slow_start=9.0), Timed(0.005, now)
-
-    assert openvino_export.is_sooner(quick, slow, clock=lambda: now[0])
-    assert not openvino_export.is_sooner(slow, quick, clock=lambda: now[0])
 
 
 def serving(cache: Path, model_cache: Path, bundled_embedder: Embedder) -> OpenVinoEmbedder:
