@@ -8,7 +8,6 @@ the rows it needs), the tokenizer, and the settings.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import platform
 import threading
@@ -22,8 +21,6 @@ from numpy.typing import NDArray
 
 from data.errors import ModelError
 from index.embedding import Kind, Progress, Vectors, join_windows, unit, windows
-
-logger = logging.getLogger(__name__)
 
 SHORT_TOKENS = 64
 PAD_SHORT = 8
@@ -83,7 +80,8 @@ class OpenVinoEmbedder:
         try:
             settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
             self._words: NDArray[np.float16] = np.load(folder / "words.npy", mmap_mode="r")
-            self._graph = folder / "model.xml"
+            # Read once: its weights are mapped from the file, and every network shares them.
+            self._graph = _core().read_model(folder / "model.xml")
             self._network = self._compile(_LATENCY)
             self._tokenizer = loader.result()
         except (OSError, ValueError, RuntimeError) as error:
@@ -201,11 +199,7 @@ class OpenVinoEmbedder:
         with self._fixed_lock:
             self._n_questions += 1
             if self._fixed is None and self._n_questions > 1:
-                try:
-                    self._fixed = self._compile(_LATENCY, n_tokens=FIXED_TOKENS)
-                except RuntimeError as error:  # the folder went away since the start
-                    logger.warning("questions take a little longer: %s", error)
-                    self._fixed = self._network
+                self._fixed = self._compile(_LATENCY, n_tokens=FIXED_TOKENS)
             return self._fixed or self._network
 
     def _infer(self, encoded: list[list[int]], width: int, *, network: Any = None) -> Vectors:
@@ -223,9 +217,9 @@ class OpenVinoEmbedder:
 
     def _compile(self, settings: dict[str, str], *, n_tokens: int | None = None) -> Any:
         """Compile for any texts, or for one text of so many tokens."""
-        graph: Any = self._graph
+        graph = self._graph
         if n_tokens is not None:
-            graph = _core().read_model(self._graph)
+            graph = graph.clone()
             graph.reshape({0: [1, n_tokens, self._words.shape[1]], 1: [1, n_tokens]})
         return _core().compile_model(
             graph, "CPU", settings | {"INFERENCE_PRECISION_HINT": precision()}
