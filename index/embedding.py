@@ -224,7 +224,7 @@ def _locate(model: str, cache_folder: Path) -> tuple[Path, str, str]:
 def _compile_refusal(folder: Path, compiled: Path, progress: Progress | None) -> str | None:
     """Compile once; say why the compiled form may not be used, or None when it may."""
     try:
-        from index.openvino_embedder import platform_key  # optional package
+        from index.openvino_networks import platform_key  # optional package
     except ImportError as error:
         return f"openvino is not installed ({error})"
     record_path = compiled / "check.json"

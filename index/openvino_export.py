@@ -17,7 +17,8 @@ import numpy as np
 
 from index.check_texts import varied_texts
 from index.embedding import Progress, Vectors
-from index.openvino_embedder import OpenVinoEmbedder, platform_key
+from index.openvino_embedder import OpenVinoEmbedder
+from index.openvino_networks import platform_key
 from index.sentence_embedder import SentenceEmbedder
 
 logger = logging.getLogger(__name__)

@@ -6,13 +6,15 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from data.errors import ModelError
 from index import bundled_model
 from index.check_texts import varied_texts
 from index.embedding import Embedder, Vectors, open_embedder
-from index.openvino_embedder import OpenVinoEmbedder, platform_key
+from index.openvino_embedder import OpenVinoEmbedder
+from index.openvino_networks import platform_key
 
 
 @pytest.fixture
@@ -90,6 +92,37 @@ def test_a_question_has_one_vector_however_often_and_from_wherever_it_is_asked(
 
     for number, vector in enumerate(asked):
         assert float(vector @ together[number % 2]) > 0.9995
+
+
+def test_a_text_has_one_vector_alone_and_among_others_of_any_length(
+    tmp_path: Path, model_cache: Path, bundled_embedder: Embedder
+) -> None:
+    """Lengths for each network of one shape, for the one of any length, and for many batches."""
+    embedder = serving(tmp_path, model_cache, bundled_embedder)
+    lengths = (1, 2, 8, 9, 14, 15, 16, 30, 200, 480)
+    texts = [" ".join([word] + ["of"] * (n - 1)) for word in ("the", "to", "and") for n in lengths]
+    assert tuple(embedder.count_tokens(texts)) == lengths * 3
+
+    together = embedder.embed(texts, kind="query")
+    alone = np.concatenate([embedder.embed([text], kind="query") for text in texts])
+
+    cosines = alone @ together.T
+    assert cosines.diagonal().min() > 0.9995
+    assert np.abs(cosines - together @ together.T).max() < 0.005
+
+
+def test_threads_may_embed_many_texts_at_the_same_time(
+    tmp_path: Path, model_cache: Path, bundled_embedder: Embedder
+) -> None:
+    embedder = serving(tmp_path, model_cache, bundled_embedder)
+    texts = [f"lesson {number} on pears" for number in range(90)]
+
+    with ThreadPoolExecutor(3) as pool:
+        first, *others = pool.map(lambda _: embedder.embed(texts, kind="passage"), range(3))
+
+    for other in others:
+        assert float((first * other).sum(axis=1).min()) > 0.9995
+    assert float((first[0] * first[50]).sum()) < 0.9995
 
 
 def test_an_open_encoder_outlives_its_folder(
