@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -120,10 +120,20 @@ class OpenVinoEmbedder:
             batches.append(order[done : done + max(1, TOKENS_PER_BATCH // width)])
             done += len(batches[-1])
         vectors = np.empty((len(encoded), self._dim), dtype=np.float32)
-        if len(batches) == 1:
-            vectors[order] = self._networks.together([encoded[n] for n in order], max(lengths))
+        n_done = 0
+
+        def took(number: int, found: Vectors) -> None:
+            nonlocal n_done
+            vectors[batches[number]] = found
+            n_done += len(found)
+            if self._progress is not None and len(encoded) >= TOLD_FROM:
+                self._progress("embedding", n_done, len(encoded))
+
+        texts = [[encoded[number] for number in batch] for batch in batches]
+        if len(texts) == 1:
+            took(0, self._networks.together(texts[0], len(texts[0][0])))
         else:
-            self._run_batches(encoded, batches, vectors)
+            self._networks.batches(texts, took)
         return unit(vectors)
 
     def _run_one(self, ids: list[int]) -> Vectors:
@@ -133,22 +143,6 @@ class OpenVinoEmbedder:
         return self._networks.together(
             [ids], min(self._limit, -(-len(ids) // multiple) * multiple)
         )
-
-    def _run_batches(
-        self, encoded: list[list[int]], batches: list[NDArray[np.intp]], vectors: Vectors
-    ) -> None:
-        def texts() -> Iterator[list[list[int]]]:
-            done = 0
-            for batch in batches:
-                yield [encoded[number] for number in batch]
-                done += len(batch)
-                if self._progress is not None and len(encoded) >= TOLD_FROM:
-                    self._progress("embedding", done, len(encoded))
-
-        def took(number: int, found: Vectors) -> None:
-            vectors[batches[number]] = found
-
-        self._networks.apart(texts(), took)
 
 
 def _load_tokenizer(path: Path) -> Any:
