@@ -8,8 +8,7 @@ the rows it needs), the tokenizer, and the settings.
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from data.errors import ModelError
 from index.embedding import Kind, Progress, Vectors, join_windows, unit, windows
-from index.openvino_networks import TOKENS_PER_BATCH, Networks, precision
+from index.openvino_networks import TOKENS_PER_BATCH, Loading, Networks, precision
 
 SHORT_TOKENS = 64
 PAD_SHORT = 8
@@ -47,7 +46,7 @@ class OpenVinoEmbedder:
         self._name = f"{name}+openvino-{precision()}"
         self._fingerprint = fingerprint
         self._progress = progress
-        loader = _Loading(lambda: _load_tokenizer(folder / "tokenizer.json"))
+        loader = Loading(lambda: _load_tokenizer(folder / "tokenizer.json"))
         try:
             settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
             words: NDArray[np.float16] = np.load(folder / "words.npy", mmap_mode="r")
@@ -152,27 +151,3 @@ def _load_tokenizer(path: Path) -> Any:
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer
-
-
-class _Loading:
-    """Runs one call in a thread; `result` waits and raises what it raised."""
-
-    def __init__(self, call: Callable[[], Any]) -> None:
-        self._outcome: Any = None
-        self._error: Exception | None = None
-        self._call = call
-        self._thread = threading.Thread(target=self._work, daemon=True)
-        self._thread.start()
-
-    def result(self) -> Any:
-        self._thread.join()
-        if self._error is not None:
-            message = str(self._error)
-            raise OSError(message) from self._error
-        return self._outcome
-
-    def _work(self) -> None:
-        try:
-            self._outcome = self._call()
-        except Exception as error:
-            self._error = error

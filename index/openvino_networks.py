@@ -55,6 +55,31 @@ def precision() -> str:
     return "bf16" if "BF16" in capabilities else "f32"
 
 
+class Loading:
+    """Runs one call in a thread; `result` waits and raises what it raised."""
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self._outcome: Any = None
+        self._error: Exception | None = None
+        self._call = call
+        # No daemon: what ends while OpenVINO compiles would end with a crash.
+        self._thread = threading.Thread(target=self._work)
+        self._thread.start()
+
+    def result(self) -> Any:
+        self._thread.join()
+        if self._error is not None:
+            message = str(self._error)
+            raise OSError(message) from self._error
+        return self._outcome
+
+    def _work(self) -> None:
+        try:
+            self._outcome = self._call()
+        except Exception as error:
+            self._error = error
+
+
 class Networks:
     """Runs token numbers through the compiled encoder. Safe to call from several threads."""
 
@@ -80,10 +105,13 @@ class Networks:
         self._n_asked = dict.fromkeys(self._widths, 0)
         self._questions: dict[int, _Question] = {}
         self._n_asked_many = 0
-        self._any = self._compiled(_LATENCY)
         self._bulk: Any = None
         if self._widths:
             self._questions[self._widths[-1]] = self._question(self._widths[-1])
+        # Nobody waits for this one when the tokenizer takes longer, or a question comes first.
+        self._any = Loading(lambda: self._compiled(_LATENCY))
+        if not self._widths:
+            self._any.result()
 
     def is_question(self, ids: Ids) -> bool:
         """Say whether one text is short enough for a network of one shape."""
@@ -104,7 +132,7 @@ class Networks:
         """Embed some texts at once on all cores, padded to `width` tokens: (n_texts, dim)."""
         if not hasattr(self._mine, "request"):
             # A thread's own: one request cannot be used by two at a time.
-            self._mine.request = self._any.create_infer_request()
+            self._mine.request = self._any.result().create_infer_request()
         found = self._mine.request.infer(list(self._inputs(texts, width)), share_inputs=True)[0]
         return np.array(found, dtype=np.float32)
 
