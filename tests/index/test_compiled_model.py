@@ -14,7 +14,7 @@ from index import bundled_model
 from index.check_texts import varied_texts
 from index.embedding import Embedder, Vectors, open_embedder
 from index.openvino_embedder import OpenVinoEmbedder
-from index.openvino_networks import platform_key
+from index.openvino_networks import MANY_BATCHES, TOKENS_PER_BATCH, platform_key
 
 
 @pytest.fixture
@@ -115,14 +115,19 @@ def test_threads_may_embed_many_texts_at_the_same_time(
     tmp_path: Path, model_cache: Path, bundled_embedder: Embedder
 ) -> None:
     embedder = serving(tmp_path, model_cache, bundled_embedder)
-    texts = [f"lesson {number} on pears" for number in range(90)]
+    n_texts = MANY_BATCHES * TOKENS_PER_BATCH // 400
+    texts = [f"lesson {number}" + " pears" * 220 for number in range(n_texts)]
+    assert min(embedder.count_tokens(texts)) > 400
 
     with ThreadPoolExecutor(3) as pool:
         first, *others = pool.map(lambda _: embedder.embed(texts, kind="passage"), range(3))
 
     for other in others:
         assert float((first * other).sum(axis=1).min()) > 0.9995
-    assert float((first[0] * first[50]).sum()) < 0.9995
+    alone = [embedder.embed([texts[number]], kind="passage")[0] for number in (0, n_texts - 1)]
+    assert float(first[0] @ alone[0]) > 0.9995
+    assert float(first[-1] @ alone[1]) > 0.9995
+    assert float(first[0] @ alone[1]) < min(float(first[0] @ alone[0]), 0.9995)
 
 
 def test_an_open_encoder_outlives_its_folder(
