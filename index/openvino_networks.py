@@ -105,11 +105,11 @@ class Networks:
         self._n_asked = dict.fromkeys(self._widths, 0)
         self._questions: dict[int, _Question] = {}
         self._bulk: Any = None
+        # A question does not wait for this one, and a passage not for the others.
+        self._any = Loading(lambda: self._compiled(_LATENCY))
         if self._widths:
             self._questions[self._widths[-1]] = self._question(self._widths[-1])
-        # Nobody waits for this one when the tokenizer takes longer, or a question comes first.
-        self._any = Loading(lambda: self._compiled(_LATENCY))
-        if not self._widths:
+        else:
             self._any.result()
 
     def is_question(self, ids: Ids) -> bool:
