@@ -128,11 +128,7 @@ class OpenVinoEmbedder:
             if self._progress is not None and len(encoded) >= TOLD_FROM:
                 self._progress("embedding", n_done, len(encoded))
 
-        texts = [[encoded[number] for number in batch] for batch in batches]
-        if len(texts) == 1:
-            took(0, self._networks.together(texts[0], len(texts[0][0])))
-        else:
-            self._networks.batches(texts, took)
+        self._networks.batches([[encoded[n] for n in batch] for batch in batches], took)
         return unit(vectors)
 
     def _run_one(self, ids: list[int]) -> Vectors:

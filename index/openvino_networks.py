@@ -1,8 +1,8 @@
 """The forms of one compiled encoder: for a question of one shape, for any texts, for very many.
 
 OpenVINO prepares every layer anew for another length, and lets all cores wait for each other after
-each. So a short text has networks of one shape, and many texts go through one core each. A form is
-compiled when it is first wanted.
+each. So a short text has networks of one shape, and many texts go through one core each. What a
+first text needs is compiled at once, the other forms when they are wanted.
 """
 
 from __future__ import annotations
@@ -145,12 +145,12 @@ class Networks:
             took: Called with a batch's number and its (n_texts, dim) vectors; by one thread at a
                 time, which may be another one.
         """
-        import openvino  # loaded long ago
-
         if len(batches) < MANY_BATCHES:
             for number, texts in enumerate(batches):
                 took(number, self.together(texts, max(map(len, texts))))
             return
+        import openvino  # loaded long ago
+
         with self._lock:
             if self._bulk is None:
                 n_streams = str(os.cpu_count() or 1)
